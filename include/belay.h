@@ -1,0 +1,407 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/**
+ * @file belay.h
+ * Belay: a replicated in-memory key-value cache for the processes of an MPI job.
+ *
+ * The processes of a job join with belay_open(); each is a *node*. Servers hold copies of partitions, clients only
+ * call. A cache is a named map from keys to values (both byte ranges), cut into partitions by key hash. Every
+ * partition has one primary copy and `backups` backup copies on other nodes, on other hosts first. Primaries push
+ * updates to backups with one-sided writes; the write synchronization mode says what a write waits for.
+ *
+ * Results: 0 (BELAY_OK) or a negative BELAY_ERR_* code. Outputs are set only on success, except where a call says
+ * otherwise. What went wrong, where, and what to do about it is logged to standard error by the node that found out
+ * (see BELAY_LOG) and kept for the calling thread: belay_last_error().
+ *
+ * Threads: any thread may make any call on an open node or cache, at any time, unless a call says otherwise. A node
+ * must not be used after belay_close() has begun, nor a cache after belay_cache_close(). MPI is used inside
+ * belay_open() only, by the calling thread: MPI_THREAD_FUNNELED is enough whatever the number of calling threads.
+ *
+ * Memory: key and value buffers belong to the caller and may be reused as soon as a call returns; for the `_nb`
+ * calls, when the request has completed.
+ *
+ * Consistency: see doc/consistency.md. In short: every copy of a key applies the same updates in the same order, in
+ * every mode. FULL_SYNC and PRIMARY_SYNC are linearizable; FULL_ASYNC lets a process read its own writes and
+ * applies its writes to one key in program order.
+ */
+#ifndef BELAY_H
+#define BELAY_H
+
+#include <mpi.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define BELAY_VERSION_MAJOR 0
+#define BELAY_VERSION_MINOR 1
+
+/* ---- Limits -------------------------------------------------------------------------------------------------- */
+
+#define BELAY_KEY_MAX 4096u                  /**< bytes of the longest key; the shortest has 1 */
+#define BELAY_VALUE_MAX (1024u * 1024 * 1024) /**< bytes of the longest value; the shortest has 0 */
+#define BELAY_CACHE_NAME_MAX 63u             /**< characters of the longest cache name */
+#define BELAY_CACHES_MAX 64u                 /**< caches open in one job */
+#define BELAY_PARTITIONS_MAX 65536u          /**< partitions of one cache */
+#define BELAY_BACKUPS_MAX 15u                /**< backup copies of a PARTITIONED cache */
+#define BELAY_NODES_MAX 4096u                /**< nodes of one job */
+
+/* ---- Results ------------------------------------------------------------------------------------------------- */
+
+enum belay_result {
+    BELAY_OK = 0,
+    BELAY_ERR_INVALID = -1,        /**< an argument is out of its range; nothing was done */
+    BELAY_ERR_NOT_FOUND = -2,      /**< no such key */
+    BELAY_ERR_EXISTS = -3,         /**< put_if_absent: the key is there already */
+    BELAY_ERR_CONFLICT = -4,       /**< compare_and_set: the version differs; a transaction met another */
+    BELAY_ERR_TRUNCATED = -5,      /**< the value is longer than the buffer; its length is reported */
+    BELAY_ERR_NO_SPACE = -6,       /**< an arena has no room for this write; nothing was changed */
+    BELAY_ERR_TOO_LARGE = -7,      /**< key or value over the limit */
+    BELAY_ERR_TIMEOUT = -8,        /**< not answered within the operation timeout; a write may or may not apply */
+    BELAY_ERR_NODE_FAILED = -9,    /**< the node that had to answer is gone; a write may or may not have applied */
+    BELAY_ERR_PARTITION_LOST = -10, /**< all copies of the key's partition are gone */
+    BELAY_ERR_CONFIG = -11,        /**< bad configuration value; the message names field, value, origin */
+    BELAY_ERR_MISMATCH = -12,      /**< nodes have unequal configurations; the message names the field */
+    BELAY_ERR_NOT_SUPPORTED = -13, /**< known, but not available in this build or for this object */
+    BELAY_ERR_NO_MEMORY = -14,     /**< the process or the host is out of memory */
+    BELAY_ERR_MEMLOCK = -15,       /**< the locked-memory limit is too low; the message has limit, need, fix */
+    BELAY_ERR_NO_DEVICE = -16,     /**< no usable RDMA device; the message says how to get one */
+    BELAY_ERR_REFUSED = -17,       /**< a peer refused us: other job, wrong secret, other protocol version */
+    BELAY_ERR_PROTOCOL = -18,      /**< a peer sent something malformed and was cut off */
+    BELAY_ERR_CLOSED = -19,        /**< the node or cache is closing */
+    BELAY_ERR_TYPE = -20,          /**< fetch_add: the value is not an 8-byte integer */
+    BELAY_ERR_MPI = -21,           /**< an MPI call failed during belay_open() */
+    BELAY_ERR_SYSTEM = -22,        /**< a system call failed; the message has its name and errno */
+    BELAY_ERR_DIFFERS = -23        /**< belay_verify: copies differ; the report lists where */
+};
+
+/** The constant text of a result code, for example "BELAY_ERR_NO_SPACE: an arena is full". Never NULL. */
+const char *belay_strerror(int result);
+
+/** The message of the last failed call of this thread ("" if none). Valid until this thread's next Belay call. */
+const char *belay_last_error(void);
+
+/** Library version "major.minor.patch", the protocol version and the transports built in; constant. */
+const char *belay_version(void);
+
+/* ---- Node ---------------------------------------------------------------------------------------------------- */
+
+typedef struct belay_node belay_node;       /**< this process as a member of the job's cache */
+typedef struct belay_cache belay_cache;     /**< an open cache at this node */
+typedef struct belay_request belay_request; /**< an operation begun by an `_nb` call */
+
+typedef enum belay_role {
+    BELAY_ROLE_DEFAULT = 0, /**< server */
+    BELAY_ROLE_SERVER,      /**< holds copies */
+    BELAY_ROLE_CLIENT       /**< holds none; calls only */
+} belay_role;
+
+typedef enum belay_transport {
+    BELAY_TRANSPORT_DEFAULT = 0, /**< auto */
+    BELAY_TRANSPORT_AUTO,        /**< shared memory between nodes of one host, verbs between hosts */
+    BELAY_TRANSPORT_SHM,         /**< shared memory only: every node must be on one host */
+    BELAY_TRANSPORT_VERBS        /**< verbs everywhere, also between nodes of one host */
+} belay_transport;
+
+typedef enum belay_progress_mode {
+    BELAY_PROGRESS_DEFAULT = 0, /**< thread */
+    BELAY_PROGRESS_THREAD,      /**< one progress thread per node answers peers; sleeps when idle */
+    BELAY_PROGRESS_MANUAL       /**< no thread: peers wait until this process calls Belay or belay_progress() */
+} belay_progress_mode;
+
+/**
+ * Settings of a node. Zero (or NULL) in a field means its default, so `{0}` is a valid configuration. Every field has
+ * an environment variable which wins over the struct and over the configuration file: `BELAY_` and the field's name
+ * in upper case (BELAY_TRANSPORT=verbs, BELAY_ARENA_SIZE=512M, ...).
+ */
+typedef struct belay_config {
+    belay_role role;
+    belay_transport transport;
+    belay_progress_mode progress;
+    size_t arena_size;         /**< bytes of this node's memory for copies and staging; default: half of the host's
+                                    available memory shared among the nodes of the host. With verbs it is pinned, and
+                                    the default is at most 1 GiB and within the locked-memory limit */
+    size_t segment_size;       /**< bytes, a power of two from 16 KiB to 4 MiB; equal on all nodes; default 64 KiB */
+    unsigned operation_timeout_ms; /**< the longest a call waits for a peer; default 30000 */
+    int progress_core;         /**< 0: chosen by hwloc; n > 0: the progress thread is bound to logical core n - 1 */
+    const char *device;        /**< RDMA device name; NULL: the first that passes a test */
+    const char *config_file;   /**< an XML file with node settings and caches; NULL: none */
+} belay_config;
+
+/**
+ * Join the processes of @p communicator into one in-memory cache. Collective over the communicator; the only call
+ * that uses MPI (a duplicate of @p communicator, freed before returning).
+ *
+ * @param config NULL for all defaults. Copied.
+ * @param[out] node to be released with belay_close().
+ * @return BELAY_OK on every process, or on every process the error of the first process that failed.
+ * Errors: CONFIG, MISMATCH, MEMLOCK, NO_DEVICE, NO_MEMORY, MPI, SYSTEM, NOT_SUPPORTED.
+ */
+int belay_open(MPI_Comm communicator, const belay_config *config, belay_node **node);
+
+/**
+ * Leave. Waits until every other live node has called belay_close() too (its copies are needed until then), serving
+ * peers meanwhile; uses no MPI, so a job that lost a rank closes cleanly. All caches of the node are closed; no other
+ * call may be in progress or follow. @p node may be NULL. Always releases the node; a non-zero result reports
+ * asynchronous writes that were lost.
+ */
+int belay_close(belay_node *node);
+
+/** Answer peers once, without waiting. For BELAY_PROGRESS_MANUAL. @return number of events handled, or an error. */
+int belay_progress(belay_node *node);
+
+int belay_node_id(const belay_node *node);    /**< this node's id: its rank in the communicator of belay_open() */
+int belay_node_count(const belay_node *node); /**< nodes in the current view, clients included */
+
+/* ---- Caches -------------------------------------------------------------------------------------------------- */
+
+typedef enum belay_cache_mode {
+    BELAY_CACHE_DEFAULT = 0, /**< partitioned */
+    BELAY_CACHE_PARTITIONED, /**< every partition has 1 + backups copies */
+    BELAY_CACHE_REPLICATED   /**< every server holds a copy of every partition */
+} belay_cache_mode;
+
+/** What a write (or a transaction's commit) waits for. In every mode all copies apply the same updates in order. */
+typedef enum belay_sync {
+    BELAY_SYNC_DEFAULT = 0, /**< in a cache's configuration: FULL_ASYNC; in a call: the cache's mode */
+    BELAY_FULL_SYNC,        /**< the primary and every backup have the update */
+    BELAY_PRIMARY_SYNC,     /**< the primary has it; backups follow */
+    BELAY_FULL_ASYNC        /**< nobody: the request is on its way; belay_flush() reports failures */
+} belay_sync;
+
+typedef enum belay_atomicity {
+    BELAY_ATOMICITY_DEFAULT = 0, /**< atomic */
+    BELAY_ATOMIC,                /**< each operation by itself */
+    BELAY_TRANSACTIONAL          /**< the cache may take part in transactions */
+} belay_atomicity;
+
+typedef enum belay_loss_policy {
+    BELAY_LOSS_DEFAULT = 0, /**< ignore */
+    BELAY_LOSS_IGNORE,
+    BELAY_LOSS_READ_ONLY_SAFE,
+    BELAY_LOSS_READ_WRITE_SAFE
+} belay_loss_policy;
+
+/** Settings of a cache, equal on all nodes. Zero in a field means its default; only the name is required. */
+typedef struct belay_cache_config {
+    const char *name; /**< 1 to BELAY_CACHE_NAME_MAX characters */
+    belay_cache_mode cache_mode;
+    unsigned backups; /**< backup copies; more than servers - 1 means as many as there are; default 0 */
+    belay_sync write_synchronization_mode;
+    belay_atomicity atomicity_mode;
+    belay_loss_policy partition_loss_policy;
+    unsigned partitions; /**< a power of two up to BELAY_PARTITIONS_MAX; default 256 */
+} belay_cache_config;
+
+/**
+ * Open a cache. The first open of a name creates the cache. Collective over the *servers*: returns when every live
+ * server has opened the name (or after the operation timeout); clients may open it at any time. The configurations
+ * must be equal: else every waiting node gets BELAY_ERR_MISMATCH naming the field and both values.
+ * Errors: INVALID, CONFIG, MISMATCH, NO_SPACE, TIMEOUT, NODE_FAILED, NOT_SUPPORTED.
+ */
+int belay_cache_open(belay_node *node, const belay_cache_config *config, belay_cache **cache);
+
+/** Release this node's handle. The data stays, and so do the copies this node holds. @p cache may be NULL. */
+int belay_cache_close(belay_cache *cache);
+
+/** Number of entries: the sum over all primaries, each counted at a moment within the call. */
+int belay_size(belay_cache *cache, uint64_t *entries);
+
+/** Remove every entry written before the call; entries written meanwhile may survive. Waits for all copies. */
+int belay_clear(belay_cache *cache);
+
+/* ---- One key ------------------------------------------------------------------------------------------------- */
+
+/** Options of one write; NULL or zero fields mean the cache's settings. */
+typedef struct belay_write_options {
+    belay_sync sync; /**< overrides the cache's write synchronization mode for this call */
+} belay_write_options;
+
+/** *old_length of belay_get_and_put() when there was no old value. */
+#define BELAY_NO_VALUE SIZE_MAX
+
+/*
+ * Errors common to all calls below: INVALID, TOO_LARGE, TIMEOUT, NODE_FAILED, PARTITION_LOST, CLOSED; of writes also
+ * NO_SPACE. A FULL_ASYNC put or remove returns BELAY_OK once queued: what fails later is reported by belay_flush().
+ * An operation whose result depends on the old value (put_if_absent, replace, get_and_put, compare_and_set,
+ * fetch_add) always waits for the primary's answer: with FULL_ASYNC it behaves as with PRIMARY_SYNC.
+ */
+
+/** Set the value of a key. */
+int belay_put(belay_cache *cache, const void *key, size_t key_length, const void *value, size_t value_length,
+              const belay_write_options *options);
+
+/**
+ * Copy the value of a key into @p buffer.
+ * @param[out] value_length its length. BELAY_ERR_TRUNCATED sets it too; the buffer is then unspecified.
+ */
+int belay_get(belay_cache *cache, const void *key, size_t key_length, void *buffer, size_t capacity,
+              size_t *value_length);
+
+/** belay_get() that also tells the entry's version, for belay_compare_and_set(). TRUNCATED sets both outputs. */
+int belay_get_versioned(belay_cache *cache, const void *key, size_t key_length, void *buffer, size_t capacity,
+                        size_t *value_length, uint64_t *version);
+
+/** Remove a key. NOT_FOUND if it was not there (FULL_ASYNC: BELAY_OK once queued). */
+int belay_remove(belay_cache *cache, const void *key, size_t key_length, const belay_write_options *options);
+
+/** BELAY_OK if the key is there, BELAY_ERR_NOT_FOUND if not. */
+int belay_contains(belay_cache *cache, const void *key, size_t key_length);
+
+/** Set the value unless the key is there: BELAY_ERR_EXISTS. */
+int belay_put_if_absent(belay_cache *cache, const void *key, size_t key_length, const void *value,
+                        size_t value_length, const belay_write_options *options);
+
+/** Set the value only if the key is there: else BELAY_ERR_NOT_FOUND. */
+int belay_replace(belay_cache *cache, const void *key, size_t key_length, const void *value, size_t value_length,
+                  const belay_write_options *options);
+
+/**
+ * Set the value and give the old one, atomically.
+ * @param[out] old_length length of the old value, BELAY_NO_VALUE if there was none. BELAY_ERR_TRUNCATED sets it, and
+ * then nothing was written.
+ */
+int belay_get_and_put(belay_cache *cache, const void *key, size_t key_length, const void *value,
+                      size_t value_length, const belay_write_options *options, void *old, size_t capacity,
+                      size_t *old_length);
+
+/**
+ * Set the value if the entry's version is @p expected (0: if the key is not there); else BELAY_ERR_CONFLICT.
+ * @param[out] version of the new entry; may be NULL.
+ */
+int belay_compare_and_set(belay_cache *cache, const void *key, size_t key_length, uint64_t expected,
+                          const void *value, size_t value_length, const belay_write_options *options,
+                          uint64_t *version);
+
+/**
+ * Add to a 64-bit integer (8 bytes, host order, wrapping around); an absent key counts as 0.
+ * @param[out] old the value before; may be NULL. BELAY_ERR_TYPE if the value has not 8 bytes.
+ */
+int belay_fetch_add(belay_cache *cache, const void *key, size_t key_length, int64_t delta,
+                    const belay_write_options *options, int64_t *old);
+
+/* ---- Many keys ----------------------------------------------------------------------------------------------- */
+
+typedef struct belay_bytes {
+    const void *data;
+    size_t length;
+} belay_bytes;
+
+/** One key of belay_get_all(): the caller sets key, buffer and capacity; the call sets length and status. */
+typedef struct belay_get_item {
+    belay_bytes key;
+    void *buffer;
+    size_t capacity;
+    size_t length; /**< of the value, when status is BELAY_OK or BELAY_ERR_TRUNCATED */
+    int status;    /**< as of belay_get() */
+} belay_get_item;
+
+/** One key of belay_put_all(): the caller sets key and value; the call sets status. */
+typedef struct belay_put_item {
+    belay_bytes key;
+    belay_bytes value;
+    int status; /**< as of belay_put() */
+} belay_put_item;
+
+/** Get many keys at once, their reads overlapped. @return BELAY_OK if every status is BELAY_OK or NOT_FOUND, else
+ * the first other status. */
+int belay_get_all(belay_cache *cache, belay_get_item *items, size_t count);
+
+/** Put many keys at once; not atomic as a whole. @return BELAY_OK if every status is, else the first other. */
+int belay_put_all(belay_cache *cache, belay_put_item *items, size_t count, const belay_write_options *options);
+
+/** Called for one entry; key and value are valid during the call, which must not call Belay on the same cache.
+ * @return 0 to go on, anything else to stop: belay_iterate() then returns that number. */
+typedef int (*belay_visitor)(belay_bytes key, belay_bytes value, void *context);
+
+/**
+ * Visit the entries of all partitions, or only of those whose primary is this node. An entry that is there during
+ * the whole call is visited exactly once; one written or removed meanwhile, at most once.
+ */
+int belay_iterate(belay_cache *cache, int local_only, belay_visitor visit, void *context);
+
+/* ---- Asynchronous forms -------------------------------------------------------------------------------------- */
+
+/* The buffers and *value_length must stay valid until the request completes. On failure to begin, no request. */
+int belay_put_nb(belay_cache *cache, const void *key, size_t key_length, const void *value, size_t value_length,
+                 const belay_write_options *options, belay_request **request);
+int belay_get_nb(belay_cache *cache, const void *key, size_t key_length, void *buffer, size_t capacity,
+                 size_t *value_length, belay_request **request);
+int belay_remove_nb(belay_cache *cache, const void *key, size_t key_length, const belay_write_options *options,
+                    belay_request **request);
+int belay_fetch_add_nb(belay_cache *cache, const void *key, size_t key_length, int64_t delta,
+                       const belay_write_options *options, int64_t *old, belay_request **request);
+
+/** Make progress and tell whether the request has completed. It still has to be released by belay_wait(). */
+int belay_test(belay_request *request, int *completed);
+
+/** Wait for the operation, release the request and set it to NULL. @return the operation's result. */
+int belay_wait(belay_request **request);
+
+/** belay_wait() for each of many. @param[out] results one per request; may be NULL. @return the first failure. */
+int belay_wait_all(belay_request **requests, size_t count, int *results);
+
+/**
+ * Wait until all writes that this process began before are on every copy. Flushes all caches of the node.
+ * @return the first failure of an asynchronous write since the last flush (each is also logged), else BELAY_OK.
+ */
+int belay_flush(belay_node *node);
+
+/* ---- Placement ----------------------------------------------------------------------------------------------- */
+
+int belay_partition_count(const belay_cache *cache);
+int belay_partition_of(const belay_cache *cache, const void *key, size_t key_length); /**< or BELAY_ERR_INVALID */
+int belay_primary_of(const belay_cache *cache, int partition);                        /**< node id, or an error */
+/** @param[out] nodes room for @p capacity ids. @return how many backups the partition has, or an error. */
+int belay_backups_of(const belay_cache *cache, int partition, int *nodes, int capacity);
+int belay_is_primary(const belay_cache *cache, const void *key, size_t key_length); /**< 1, 0 or an error */
+
+/* ---- Proof and figures --------------------------------------------------------------------------------------- */
+
+/** One difference found by belay_verify(). */
+typedef struct belay_difference {
+    int partition;
+    int node;             /**< the backup whose copy differs from the primary's */
+    uint32_t segment;     /**< logical segment of the copy; UINT32_MAX: the copy's root */
+    uint64_t primary_digest, backup_digest;
+} belay_difference;
+
+typedef struct belay_verify_report {
+    uint64_t partitions;  /**< compared */
+    uint64_t copies;      /**< compared, primaries included */
+    uint64_t bytes;       /**< compared, over all copies */
+    uint64_t entries;     /**< found valid in the primaries: slot, key hash, lengths and checksum agree */
+    uint64_t damaged;     /**< entries or slots found invalid in a primary */
+    uint64_t differences; /**< found in all; the first of them are listed */
+    size_t listed;
+    belay_difference list[16];
+} belay_verify_report;
+
+/**
+ * Compare every copy of every partition with its primary's, byte by byte (by 64-bit digests of each segment). Call it
+ * when writes have ended and been flushed: copies legitimately differ while updates are on their way.
+ * @param[out] report set also with BELAY_ERR_DIFFERS. @return BELAY_OK, BELAY_ERR_DIFFERS, or another error.
+ */
+int belay_verify(belay_cache *cache, belay_verify_report *report);
+
+/** Counters of this node for one cache, since it was opened. */
+typedef struct belay_cache_stats {
+    uint64_t gets, hits, misses;
+    uint64_t gets_local, gets_one_sided, gets_requested; /**< how gets were served */
+    uint64_t read_retries;                               /**< torn or recycled one-sided reads that were repeated */
+    uint64_t puts, removes;                              /**< begun by this node, all kinds of writes */
+    uint64_t updates_applied;                            /**< applied here as primary */
+    uint64_t pushes;                                     /**< to backups, one per update and backup */
+    uint64_t push_bytes;
+    uint64_t entries;          /**< now in partitions whose primary is this node */
+    uint64_t bytes_live;       /**< of these entries, keys and values and headers */
+    uint64_t bytes_held;       /**< segments held by this node's copies, primaries and backups */
+} belay_cache_stats;
+
+int belay_stats(belay_cache *cache, belay_cache_stats *stats);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
