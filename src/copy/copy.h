@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/**
+ * @file copy.h
+ * One partition copy on one node: segments, index, entries, free space. No networking: a change is *staged* here, which
+ * writes the new entry into this node's copy and lists the *effects* that make the backups equal; the layer above pushes
+ * the effects, in order, and decides when to *publish*, which switches this copy's slot and shows the change to
+ * one-sided readers.
+ *
+ * Until a change is published it is pending: later changes see it (copy_find() gives the newest state), readers do not.
+ * Changes of one slot take effect in staging order: publishing an older change after a newer one was published does not
+ * take the newer one back.
+ *
+ * Threads: the caller holds the partition's lock for all calls on a `copy`; readers (reader.h) need none.
+ */
+#ifndef BELAY_COPY_H
+#define BELAY_COPY_H
+
+#include "copy/arena.h"
+#include "copy/layout.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+typedef struct copy copy;
+
+/* Results beside the negative BELAY_ERR_*: what must happen before the same call can succeed. Nothing was changed. */
+enum copy_result {
+    COPY_NEEDS_SEGMENTS = 1, /* attach more segments on all copies: copy_wanted() tells which */
+    COPY_NEEDS_SPLIT = 2,    /* call copy_split() for this hash */
+    COPY_NEEDS_DRAIN = 3,    /* publish the pending changes first */
+    COPY_NOTHING = 4         /* copy_clean(): nothing worth cleaning */
+};
+
+enum {
+    COPY_EFFECTS_MAX = 12,
+    COPY_CHANGE_KEEPS = 1 /* see copy_change.flags */
+};
+
+#define COPY_ROOT_ADDRESS (1ull << 60) /* effects at or above it lie in copy_root, at address - COPY_ROOT_ADDRESS */
+
+/* One range that a backup must receive. `is_word`: the 8 bytes are in `word` (a slot not yet switched here); else they
+ * are this copy's own bytes at the logical address. A range may span consecutive logical segments. */
+struct copy_effect {
+    uint64_t address;
+    uint64_t length;
+    uint64_t word;
+    bool is_word;
+};
+
+/* A staged change. Memory of the caller, who keeps it until it is published. */
+struct copy_change {
+    uint64_t version;
+    uint64_t slot_at;    /* logical address of the slot, 0 if the change switches none */
+    slot_word slot;      /* what it becomes (0: removed) */
+    unsigned effect_count;
+    struct copy_effect effects[COPY_EFFECTS_MAX]; /* to be pushed in this order; the entry first, the slot last */
+    /* of the copy layer: */
+    uint64_t hash;
+    uint64_t entry_at;
+    bool superseded, staged;
+    struct copy_change *newer, *older; /* pending changes of the copy */
+};
+
+struct copy_origin { /* who asked: kept in the entry for exactly-once */
+    uint32_t client, number;
+};
+
+struct copy_found {
+    uint64_t version;
+    uint64_t entry_at; /* logical address */
+    uint32_t value_length;
+    uint64_t pending; /* version of the pending change that this state depends on; 0: it is published */
+};
+
+/*
+ * Create the private state of a copy whose descriptor lies (zeroed, or with a mirrored copy to be rebuilt later) at
+ * @p descriptor_offset of the arena's region. @p seal_whole: seals cover key and value.
+ */
+int copy_create(arena *a, uint64_t descriptor_offset, uint32_t cache, uint32_t partition, bool seal_whole, copy **out);
+void copy_destroy(copy *c); /* gives its segments back to the arena */
+
+/* ---- Segments: the same logical ones on every copy ---- */
+
+/* Map a logical segment to a physical one of this node. May itself take a segment of the arena for the mapping table.
+ * Errors: NO_SPACE (the number is beyond the largest copy, or no segment for the table), INVALID (already attached). */
+int copy_attach(copy *c, uint32_t logical, uint32_t physical, bool urgent);
+
+/* Physical segment of a logical one, or ARENA_NO_SEGMENT. */
+uint32_t copy_physical(const copy *c, uint32_t logical);
+
+/* One more than the highest logical segment ever attached. */
+uint32_t copy_logical_end(const copy *c);
+
+/* Let go of a logical segment that holds nothing (see copy_releasable()) and give the physical one to the arena. On a backup
+ * the caller vouches for "holds nothing". */
+int copy_detach(copy *c, uint32_t logical);
+
+/* ---- Primary: looking ---- */
+
+/* Newest state of a key, pending changes included. BELAY_OK, or NOT_FOUND with found->pending set. */
+int copy_find(const copy *c, uint64_t hash, const void *key, size_t key_length, struct copy_found *found);
+
+/* Copy bytes [from, from + length) of a value that copy_find() found. */
+void copy_value(const copy *c, const struct copy_found *found, uint64_t from, void *buffer, size_t length);
+
+uint64_t copy_version(const copy *c);  /* of the newest staged change */
+uint64_t copy_entries(const copy *c);  /* newest state */
+uint64_t copy_bytes_live(const copy *c);
+
+/* ---- Primary: changing ---- */
+
+/* Stage a put. @p urgent as arena_take(). @return BELAY_OK, COPY_NEEDS_SEGMENTS, COPY_NEEDS_SPLIT, COPY_NEEDS_DRAIN. */
+int copy_put(copy *c, uint64_t hash, const void *key, size_t key_length, const void *value, size_t value_length,
+             struct copy_origin origin, struct copy_change *change);
+
+/* Stage the removal of a key that is there (else NOT_FOUND). */
+int copy_remove(copy *c, uint64_t hash, const void *key, size_t key_length, struct copy_origin origin,
+                struct copy_change *change);
+
+/*
+ * Large values are filled in place by whoever writes them (possibly another node, one-sided): reserve the entry, fill the
+ * value at *value_at, commit. A reservation's header is an effect too (log scans must get past it): push it.
+ */
+int copy_reserve(copy *c, const void *key, size_t key_length, size_t value_length, uint64_t *entry_at,
+                 uint64_t *value_at, struct copy_change *change);
+/* Write into a reservation; for callers on this node. @p from: offset in the value. Needs no lock. */
+void copy_fill(copy *c, uint64_t value_at, uint64_t from, const void *bytes, size_t length);
+/* Give the reserved entry a version and stage its slot. The caller names the key again; checked against the entry.
+ * COPY_NEEDS_SPLIT and COPY_NEEDS_DRAIN as copy_put(). INVALID: no such reservation. */
+int copy_commit(copy *c, uint64_t hash, const void *key, size_t key_length, uint64_t entry_at,
+                struct copy_origin origin, struct copy_change *change);
+int copy_abandon(copy *c, uint64_t entry_at, struct copy_change *change);
+
+/* Split the page of @p hash. The effects are already true here; push them. COPY_NEEDS_SEGMENTS or COPY_NEEDS_DRAIN first. */
+int copy_split(copy *c, uint64_t hash, struct copy_change *change);
+
+/* Stage the removal of everything: call again while it returns COPY_NEEDS_* or until *finished. Pushes page by page. */
+int copy_clear(copy *c, struct copy_origin origin, struct copy_change *change, bool *finished);
+
+/* Show a staged change to readers. */
+void copy_publish(copy *c, struct copy_change *change);
+
+/* Pending changes, oldest first, by copy_change.newer. */
+struct copy_change *copy_oldest_pending(const copy *c);
+
+/* ---- Primary: room ---- */
+
+/*
+ * Which logical segments to attach next on all copies, so that an entry of @p bytes (0: an index page) can be staged: a run
+ * [*first, *first + *count). *count 0: none needed.
+ */
+void copy_wanted(const copy *c, size_t bytes, uint32_t *first, uint32_t *count);
+
+/* Entry bytes (header, key, value, padding) of a put. */
+size_t copy_entry_size(size_t key_length, size_t value_length);
+
+/* True when the log holds enough dead bytes that cleaning pays; @p under_pressure: the arena is short of segments. */
+bool copy_worth_cleaning(const copy *c, bool under_pressure);
+/* Move one live entry out of the emptiest log segment: a staged change (publish it at once), or a freed segment without one
+ * (change->effect_count 0), or COPY_NOTHING. */
+int copy_clean(copy *c, bool under_pressure, struct copy_change *change);
+
+/* A segment without live entries comes out here once; it stays untouched until copy_recycle(): the caller first makes sure that
+ * no push still reads from it. @return false: none. */
+bool copy_next_freed(copy *c, uint32_t *logical);
+void copy_recycle(copy *c, uint32_t logical);
+
+/* A recycled or never used logical segment that the copy can do without. @return false: none. */
+bool copy_releasable(const copy *c, uint32_t *logical);
+
+/* ---- Backup becoming primary, and proof ---- */
+
+/* Rebuild the private state from the bytes: index scan, then the end of the log for entries whose slot never came.
+ * @p repaired: slots that had to be set or cleared (then backups need copy_image() again). Errors: PROTOCOL (damaged). */
+int copy_rebuild(copy *c, uint64_t *repaired);
+
+/* 64-bit XXH3 of an attached segment's bytes; of the root for UINT32_MAX. */
+uint64_t copy_digest(const copy *c, uint32_t logical);
+
+struct copy_check {
+    uint64_t entries, damaged;
+};
+/* Check every slot and entry: addresses, lengths, key hash, place in the index, seal. */
+void copy_check(const copy *c, struct copy_check *check);
+
+#endif

@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/**
+ * @file layout.h
+ * What a copy looks like in memory. Everything here is read one-sided by peers and must be checked before it is
+ * believed: lengths and addresses may come from recycled memory.
+ *
+ * A copy is a *logical* space of segments; each node maps logical segments to segments of its own arena (*physical*).
+ * Logical addresses are byte offsets: segment * segment_size + offset. Mirrors have equal bytes at equal logical
+ * addresses. Three things live in logical segments:
+ *
+ * - the log: entries in append order. A log segment starts with a segment_header; an entry may continue in the next
+ *   logical segment (behind that one's header) when that number is free, which lets values be larger than a segment.
+ * - index pages: PAGE_BUCKETS buckets of one cache line with 8 slots each. Extendible hashing over the top bits of the
+ *   page hash: the directory maps a prefix to a page; a full page is split, its slots keep their places within the page.
+ *   A key's slot is in its home bucket or in that bucket's neighbour (bucket ^ 1), which is the adjacent line.
+ * - directory segments, once the directory has outgrown the root.
+ *
+ * Consistency for one-sided readers: an entry never changes while a slot points to it. A reader loads the slot, checks
+ * the key, copies the value, then loads the slot and the entry's version again: if both are as before, the value is
+ * whole and was current in between (whoever recycles memory writes an entry's header before its body). On verbs
+ * the entry's seal says the same. A reader that finds nothing checks that the root's generation did not change
+ * meanwhile (it is odd while a split moves slots): only then is the key absent.
+ */
+#ifndef BELAY_LAYOUT_H
+#define BELAY_LAYOUT_H
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+enum {
+    SLOTS_PER_BUCKET = 8,
+    BUCKET_SIZE = 64,
+    PAGE_SIZE_BYTES = 4096,
+    PAGE_BUCKETS = PAGE_SIZE_BYTES / BUCKET_SIZE,
+    PAGE_SLOTS = PAGE_SIZE_BYTES / 8,
+    ROOT_DEPTH_INLINE = 5, /* directories of up to 2^5 pages lie in the root */
+    ROOT_DIRECTORY_INLINE = 1 << ROOT_DEPTH_INLINE,
+    ROOT_DIRECTORY_SEGMENTS = 16,
+    TABLE_DIRECT = 128, /* logical segments whose mapping lies in the descriptor itself */
+    TABLE_INDIRECT = 16,
+    DESCRIPTOR_SIZE = 1024
+};
+
+#define SEGMENT_LOG_MAGIC 0x474f4c42u /* "BLOG" */
+
+/* The part of a descriptor that is mirrored: how to find a key's page. Written under the partition lock. */
+struct copy_root {
+    _Atomic uint64_t generation; /* odd while slots move between pages; 0: never written */
+    uint32_t depth;              /* the directory has 2^depth page references */
+    uint32_t directory_segments; /* 0: the directory is the inline one */
+    uint32_t directory[ROOT_DIRECTORY_INLINE];
+    uint32_t directory_segment[ROOT_DIRECTORY_SEGMENTS]; /* logical segments */
+};
+
+/* One copy at one node. Lies in the arena; `root` is mirrored, the rest is this node's own. */
+struct copy_descriptor {
+    struct copy_root root;
+    uint32_t cache, partition; /* whose copy this is: readers check it */
+    _Atomic uint32_t direct[TABLE_DIRECT];     /* logical segment -> physical + 1; 0: not attached */
+    _Atomic uint32_t indirect[TABLE_INDIRECT]; /* physical + 1 of segments full of further mappings */
+};
+_Static_assert(sizeof(struct copy_descriptor) <= DESCRIPTOR_SIZE, "descriptor outgrew its place");
+
+/* First bytes of a logical segment used by the log. */
+struct segment_header {
+    uint32_t magic;
+    uint32_t first_entry; /* offset of the first entry that starts in this segment; 0: none does */
+    uint64_t sequence;    /* order in which log segments were opened, from 1 */
+};
+
+enum entry_kind {
+    ENTRY_NONE,
+    ENTRY_VALUE,
+    ENTRY_REMOVE,   /* a tombstone: key only */
+    ENTRY_CLEAR,    /* everything with a lower version is gone: no key, no value */
+    ENTRY_RESERVED, /* space being filled by a caller; lengths are valid, nothing else */
+    ENTRY_DEAD      /* a reservation that was given up */
+};
+
+enum entry_flags {
+    ENTRY_SEALED_WHOLE = 1, /* the seal covers key and value too (jobs with verbs); else only the header */
+    ENTRY_MOVED = 2         /* relocated by the cleaner: version and value are those of an older place */
+};
+
+/* An entry: header, key, value, padding to 8 bytes. `seal` is an XXH3 of the header's other fields, the entry's
+ * logical address and, where flagged, of key and value; it is never 0. */
+struct entry_header {
+    uint64_t version; /* per partition, growing by 1 with every update; never 0 */
+    uint64_t seal;
+    uint32_t value_length;
+    uint16_t key_length;
+    uint8_t kind;
+    uint8_t flags;
+    uint32_t client; /* node id + 1 of the caller: (client, number) names the request for exactly-once */
+    uint32_t number;
+};
+_Static_assert(sizeof(struct entry_header) == 32, "entries are laid out in memory of several nodes");
+
+/*
+ * A slot: one word, switched atomically.
+ *   bits  0-15 fingerprint, 16-51 logical address / 8, 52-59 length class, 60-63 low bits of the version
+ * The length class bounds the entry's length from above (at most 1/8 too long) so that one READ fetches it.
+ */
+typedef uint64_t slot_word;
+
+static inline uint16_t slot_fingerprint(slot_word slot)
+{
+    return (uint16_t)slot;
+}
+
+static inline uint64_t slot_address(slot_word slot)
+{
+    return (slot >> 16 & ((1ull << 36) - 1)) * 8;
+}
+
+/* How the 64-bit XXH3 of a key is used: partition from the top, then page prefix, bucket and fingerprint from the
+ * rest, disjoint as long as there are at most 2^16 partitions. */
+static inline uint32_t hash_partition(uint64_t hash, uint32_t partitions) /* a power of two */
+{
+    return (uint32_t)(hash >> 48) & (partitions - 1);
+}
+
+static inline uint32_t hash_prefix(uint64_t hash, uint32_t depth) /* index into the directory */
+{
+    uint32_t page_bits = (uint32_t)(hash >> 22) & ((1u << 26) - 1);
+    return depth == 0 ? 0 : page_bits >> (26 - depth);
+}
+
+static inline uint32_t hash_bucket(uint64_t hash)
+{
+    return (uint32_t)(hash >> 16) & (PAGE_BUCKETS - 1);
+}
+
+static inline uint16_t hash_fingerprint(uint64_t hash)
+{
+    return (uint16_t)hash;
+}
+
+#endif
