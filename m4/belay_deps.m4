@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# The libraries Belay stands on, by pkg-config.
+
+# BELAY_REQUIRE(PREFIX, MODULE, DEBIAN-PACKAGE)
+AC_DEFUN([BELAY_REQUIRE], [
+    PKG_CHECK_MODULES([$1], [$2], [],
+        [AC_MSG_ERROR([$2 not found; on Debian: apt-get install $3 (or run mpi-launch/packages install build)])])
+])
+
+# BELAY_VERBS: the RDMA transport is built if libibverbs and librdmacm are there, unless the user decides.
+AC_DEFUN([BELAY_VERBS], [
+    AC_ARG_WITH([verbs],
+        [AS_HELP_STRING([--with-verbs=auto|yes|no], [RDMA transport by libibverbs and librdmacm (default: auto)])],
+        [], [with_verbs=auto])
+    AS_CASE([$with_verbs], [auto|yes|no], [], [AC_MSG_ERROR([--with-verbs=$with_verbs: say auto, yes or no])])
+    belay_verbs=no
+    VERBS_REQUIRES=
+    AS_IF([test "$with_verbs" != no], [
+        PKG_CHECK_MODULES([VERBS], [libibverbs librdmacm], [belay_verbs=yes], [
+            belay_verbs_missing="libibverbs or librdmacm not found; on Debian: apt-get install libibverbs-dev librdmacm-dev"
+            AS_IF([test "$with_verbs" = yes], [AC_MSG_ERROR([$belay_verbs_missing])])
+            AC_MSG_NOTICE([building without RDMA, for jobs on one host only: $belay_verbs_missing])])])
+    AS_IF([test $belay_verbs = yes], [
+        VERBS_REQUIRES="libibverbs librdmacm"
+        AC_DEFINE([HAVE_VERBS], [1], [Define if the verbs transport is built])])
+    AC_SUBST([VERBS_REQUIRES])
+    AM_CONDITIONAL([HAVE_VERBS], [test $belay_verbs = yes])
+])
+
+# BELAY_CMOCKA: the unit tests need it, nothing else does.
+AC_DEFUN([BELAY_CMOCKA], [
+    PKG_CHECK_MODULES([CMOCKA], [cmocka >= 1.1], [belay_cmocka=yes],
+        [belay_cmocka=no
+         AC_MSG_NOTICE([cmocka not found, no unit tests; on Debian: apt-get install libcmocka-dev])])
+    AS_IF([test $belay_cmocka = yes], [AC_DEFINE([HAVE_CMOCKA], [1], [Define if the unit tests are built])])
+    AM_CONDITIONAL([HAVE_CMOCKA], [test $belay_cmocka = yes])
+])
