@@ -1,9 +1,19 @@
 # SPDX-License-Identifier: BSD-3-Clause
-# Unit tests are found by tests/run by their name, programs for mpirun are listed in tests/manifest.
-EXTRA_DIST += tests/manifest
-dist_noinst_SCRIPTS += tests/mpirun
+# Unit tests are found by tests/run by their name, all others are listed in tests/manifest.
+EXTRA_DIST += tests/manifest tests/suppressions
+dist_noinst_SCRIPTS += tests/run tests/mpirun
 
+if HAVE_CMOCKA
+# check_PROGRAMS += tests/unit/test_NAME
+# tests_unit_test_NAME_LDADD = $(UNIT_LIBS)
+endif
 
 # check_PROGRAMS += tests/mpi/NAME
 # tests_mpi_NAME_LDADD = $(INTERNAL_LIBS)    only if it needs hidden symbols
 
+.PHONY: check_programs
+check_programs: $(check_PROGRAMS)
+
+CHECK_OPTIONS = --only unit --only mpi --only script
+check-local: check_programs
+	$(srcdir)/tests/run --built . $(CHECK_OPTIONS)
