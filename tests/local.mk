@@ -4,8 +4,11 @@ EXTRA_DIST += tests/manifest tests/suppressions
 dist_noinst_SCRIPTS += tests/run tests/mpirun
 
 if HAVE_CMOCKA
-# check_PROGRAMS += tests/unit/test_NAME
-# tests_unit_test_NAME_LDADD = $(UNIT_LIBS)
+check_PROGRAMS += tests/unit/test_log
+tests_unit_test_log_LDADD = $(UNIT_LIBS)
+
+check_PROGRAMS += tests/unit/test_spin
+tests_unit_test_spin_LDADD = $(UNIT_LIBS)
 endif
 
 # check_PROGRAMS += tests/mpi/NAME
