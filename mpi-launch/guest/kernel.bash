@@ -3,8 +3,8 @@
 #
 # The guest's kernel: Debian's stock one, downloaded and unpacked into a cache, never installed. The cache is shared by
 # all runs of this user: made under a lock, moved into place whole.
-#   kernel/vmlinuz, kernel/modules/   the image; the modules the guest loads, in loading order
-#   initrd-CHECKSUM                   an initramfs of those modules, busybox and guest/init
+#   kernel/image, kernel/modules/   the kernel; the modules the guest loads, in loading order
+#   initrd-CHECKSUM                 an initramfs of those modules, busybox and guest/init
 
 kernel_cache=${BELAY_GUEST_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/belay/guest-kernel}
 kernel_init=${BASH_SOURCE[0]%/*}/init
@@ -17,7 +17,7 @@ kernel_modules_optional=" crc32_generic "
 kernel_provide() {
     local lock
     mkdir -p "$kernel_cache" || return 1
-    kernel_image=$kernel_cache/kernel/vmlinuz
+    kernel_image=$kernel_cache/kernel/image
     kernel_initrd=$kernel_cache/initrd-$(sha256sum <"$kernel_init" | cut -c 1-16)
     [[ -e $kernel_image && -e $kernel_initrd ]] && return
     exec {lock}>"$kernel_cache/lock"
@@ -34,7 +34,7 @@ kernel_unpack() {
     kernel_download "$work" &&
         dpkg -x "$work"/linux-image-*.deb "$work/package" &&
         mkdir -p "$work/kernel/modules" &&
-        cp "$work"/package/boot/vmlinuz-* "$work/kernel/vmlinuz" &&
+        kernel_decompress "$work"/package/boot/vmlinuz-* "$work/kernel/image" &&
         kernel_pick_modules "$work/package" "$work/kernel/modules" &&
         mv "$work/kernel" "$kernel_cache/kernel" || status=1
     rm -rf "$work"
@@ -57,6 +57,17 @@ kernel_download_once() {
     local package
     package=$(kernel_package)
     [[ -n $package ]] && (cd "$1" && apt-get -q download "$package" >/dev/null)
+}
+
+# Unwraps the ELF image in a bzImage, which QEMU starts as well: unpacking itself takes an emulated kernel four seconds.
+# The header fields are those of the kernel's x86 boot protocol. A kernel that is not packed with xz stays as it is.
+kernel_decompress() {
+    local packed=$1 image=$2 sectors offset length
+    sectors=$(od -An -tu1 -j $((0x1f1)) -N 1 "$packed")
+    offset=$(od -An -tu4 -j $((0x248)) -N 4 "$packed")
+    length=$(od -An -tu4 -j $((0x24c)) -N 4 "$packed")
+    tail -c +$(((sectors + 1) * 512 + offset + 1)) "$packed" | head -c $((length - 4)) | xz -dc >"$image" 2>/dev/null ||
+        cp "$packed" "$image"
 }
 
 # Copies the modules and what they need, uncompressed, with a number in front that keeps the loading order.
