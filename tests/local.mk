@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Unit tests are found by tests/run by their name, all others are listed in tests/manifest.
-EXTRA_DIST += tests/manifest tests/suppressions
-dist_noinst_SCRIPTS += tests/run tests/mpirun
+EXTRA_DIST += tests/run tests/manifest tests/mpirun tests/lint tests/script tests/suppressions
 
 if HAVE_CMOCKA
 check_PROGRAMS += tests/unit/test_log
@@ -20,3 +19,6 @@ check_programs: $(check_PROGRAMS)
 CHECK_OPTIONS = --only unit --only mpi --only script
 check-local: check_programs
 	$(srcdir)/tests/run --built . $(CHECK_OPTIONS)
+
+clean-local:
+	rm -rf tests.log
