@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 libbelay_la_SOURCES += \
     src/base/clock.h \
+    src/base/fence.h \
     src/base/log.c \
     src/base/log.h \
     src/base/spin.h

@@ -43,7 +43,8 @@ enum {
 enum fabric_flags {
     FABRIC_SIGNALED = 1, /* write: somebody will wait for this ticket. Reads are always waited for */
     FABRIC_QUEUE = 2,    /* send: take the message even if the peer has no room now (answers) */
-    FABRIC_MORE = 4      /* more to the same peer follows at once: the doorbell may wait for it */
+    FABRIC_MORE = 4,     /* more to the same peer follows at once: the doorbell may wait for it */
+    FABRIC_AWAITED = 8   /* send: a thread of the peer polls until this message comes: it needs no waking */
 };
 
 enum fabric_peer_state {

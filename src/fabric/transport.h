@@ -24,6 +24,7 @@
 #include "base/spin.h"
 #include "fabric/fabric.h"
 
+#include <pthread.h>
 #include <stdatomic.h>
 
 struct fabric_card;
@@ -47,13 +48,13 @@ struct transport_ops {
     int (*create)(fabric *f, struct fabric_transport **out);
     void (*destroy)(struct fabric_transport *transport); /* all links are detached already */
 
-    /* Fill this transport's part of the own card; the common part is complete. */
+    /* Fill this transport's part of the own card. Called once, for shm last: then the card is complete. */
     void (*address)(const struct fabric_transport *transport, struct fabric_card *card);
 
     /* Make a link to a peer whose card passed the common checks; fills ops .. state with fabric_link_init(). */
     int (*attach)(struct fabric_transport *transport, int peer, const struct fabric_card *card,
                   struct fabric_link **out);
-    void (*retire)(struct fabric_link *link);
+    void (*retire)(struct fabric_link *link); /* lost; may be called again if a new address fails */
     void (*detach)(struct fabric_link *link);
 
     /* Begin to connect; 0 if connected or under way. The first post to a KNOWN link does the same by itself. */
@@ -64,12 +65,13 @@ struct transport_ops {
 
     /* As the calls of fabric.h. The link is not LOST, ranges are checked, length > 0. write and read give BELAY_OK or
      * an error, send also FABRIC_AGAIN. The ticket is never NULL. */
-    int (*write)(struct fabric_link *link, uint64_t remote_offset, const void *local, size_t length, unsigned flags,
-                 fabric_ticket *ticket);
+    int (*write)(struct fabric_link *link, uint64_t remote_offset, const void *local, size_t length,
+                 unsigned flags, fabric_ticket *ticket);
     int (*read)(struct fabric_link *link, uint64_t remote_offset, void *local, size_t length, unsigned flags,
                 fabric_ticket *ticket);
     int (*fence)(struct fabric_link *link, fabric_ticket *ticket);
-    int (*send)(struct fabric_link *link, const struct iovec *parts, int count, size_t length, unsigned flags);
+    int (*send)(struct fabric_link *link, const struct iovec *parts, int count, size_t length,
+                unsigned flags);
     bool (*done)(const struct fabric_link *link, fabric_ticket ticket); /* ticket > 0 */
     bool (*congested)(const struct fabric_link *link);
 
@@ -91,7 +93,8 @@ struct fabric_transport {
 };
 
 extern const struct transport_ops shm_transport;
-extern const struct transport_ops verbs_transport; /* with HAVE_VERBS only */
+/* NULL in a build without verbs.c. */
+extern const struct transport_ops verbs_transport __attribute__((weak));
 
 /* ---- The address ---------------------------------------------------------------------------------------------- */
 
@@ -137,9 +140,9 @@ void fabric_unwatch(fabric *f, struct fabric_source *source);
  * thread sleeps, and how often it has gone to sleep. A sender of the same host reads it after it has published a message,
  * and wakes this node if the thread sleeps and nobody polls. Written by this process only.
  */
-#define ATTENTION_POLLER 1ull           /* bits 0-15: how many poll */
-#define ATTENTION_ASLEEP (1ull << 16)   /* the thread is in fabric_sleep() */
-#define ATTENTION_SLEEP  (1ull << 17)   /* bits 17-63: number of this sleep */
+#define ATTENTION_POLLER       1ull         /* bits 0-15: how many poll */
+#define ATTENTION_ASLEEP       (1ull << 16) /* the thread is in fabric_sleep() */
+#define ATTENTION_SLEEP        (1ull << 17) /* bits 17-63: number of this sleep */
 #define ATTENTION_POLLERS_MASK (ATTENTION_ASLEEP - 1)
 
 static inline bool attention_needs_wake(uint64_t word)
@@ -167,7 +170,7 @@ struct fabric {
     unsigned char *region;
     size_t region_size;
     struct fabric_thread_counts *thread_counts;
-    _Atomic uint64_t *attention; /* in the control memory where there is shm */
+    _Atomic uint64_t *attention;          /* in the control memory where there is shm */
     struct fabric_transport *shm, *verbs; /* NULL: not set up */
     struct fabric_handler handler;
 
@@ -177,10 +180,10 @@ struct fabric {
     struct fabric_card card;
     int region_file; /* memfd of the region */
     int epoll;
-    struct fabric_source wake;   /* the read end of the wake pipe */
-    int wake_writer;             /* its write end; peers of this host open it too */
+    struct fabric_source wake; /* the read end of the wake pipe */
+    int wake_writer;           /* its write end; peers of this host open it too */
     _Atomic uint64_t attention_private;
-    spin_lock table_lock;        /* of changes to links and the list of retired ones */
+    pthread_mutex_t table_lock; /* of changes to links and the list of retired ones */
     struct fabric_link *retired;
 
     /* Written while polling. */

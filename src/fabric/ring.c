@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "fabric/ring.h"
+
+#include "base/fence.h"
+
+#include <string.h>
+
+/* A header: low half the length with a bit that makes it non-zero, high half the line's number since the ring was opened. */
+#define HEADER_PRESENT (1u << 31)
+#define HEADER_END     (1u << 30)
+#define HEADER_SIZE    sizeof(uint64_t)
+#define RING_MASK      (RING_SIZE - 1)
+
+static uint64_t header_of(uint64_t position, uint32_t low)
+{
+    return position / RING_LINE << 32 | low | HEADER_PRESENT;
+}
+
+static uint64_t size_of(size_t length)
+{
+    return (HEADER_SIZE + length + RING_LINE - 1) & ~(uint64_t)(RING_LINE - 1);
+}
+
+static _Atomic uint64_t *header_at(unsigned char *bytes, uint64_t position)
+{
+    return (_Atomic uint64_t *)(void *)(bytes + (position & RING_MASK));
+}
+
+void ring_writer_init(struct ring_writer *writer, struct ring_ends *ends, unsigned char *bytes,
+                      uint64_t reader)
+{
+    *writer = (struct ring_writer){.ends = ends, .bytes = bytes, .reader = reader, .cleared = RING_SIZE};
+}
+
+void ring_reader_init(struct ring_reader *reader, struct ring_ends *ends, const unsigned char *bytes,
+                      uint64_t self)
+{
+    *reader = (struct ring_reader){.ends = ends, .bytes = bytes, .self = self};
+}
+
+/* What the reader says is not trusted either: a position that cannot be is no news. */
+static bool room_until(struct ring_writer *writer, uint64_t end)
+{
+    if (end - writer->consumed <= RING_SIZE)
+        return true;
+    uint64_t consumed = atomic_load_explicit(&writer->ends->consumed, memory_order_acquire);
+    if (consumed <= writer->position && consumed > writer->consumed)
+        writer->consumed = consumed;
+    return end - writer->consumed <= RING_SIZE;
+}
+
+static void clear_until(struct ring_writer *writer, uint64_t end)
+{
+    for (; writer->cleared < end; writer->cleared += RING_LINE)
+        atomic_store_explicit(header_at(writer->bytes, writer->cleared), 0, memory_order_relaxed);
+}
+
+static void open_for_reader(struct ring_writer *writer)
+{
+    writer->opened = true;
+    atomic_store_explicit(&writer->ends->opened, writer->reader, memory_order_release);
+}
+
+bool ring_write(struct ring_writer *writer, const struct iovec *parts, int count, size_t length)
+{
+    uint64_t position = writer->position;
+    uint64_t end = position + size_of(length);
+    if (!room_until(writer, end + RING_LINE))
+        return false;
+
+    unsigned char *target = writer->bytes + (position & RING_MASK) + HEADER_SIZE;
+    for (int part = 0; part < count; ++part) {
+        memcpy(target, parts[part].iov_base, parts[part].iov_len);
+        target += parts[part].iov_len;
+    }
+    clear_until(writer, end + RING_LINE);
+    atomic_store_explicit(header_at(writer->bytes, position), header_of(position, (uint32_t)length),
+                          memory_order_release);
+    writer->position = end;
+    if (!writer->opened)
+        open_for_reader(writer);
+    if (end + RING_CLEAR_AHEAD - writer->consumed <= RING_SIZE)
+        clear_until(writer, end + RING_CLEAR_AHEAD);
+    return true;
+}
+
+/* The header at the writer's position is always free and clear: room for every message includes the line behind it. */
+void ring_end(struct ring_writer *writer)
+{
+    if (!writer->opened) {
+        atomic_store_explicit(&writer->ends->opened, RING_LEFT, memory_order_release);
+        return;
+    }
+    atomic_store_explicit(header_at(writer->bytes, writer->position), header_of(writer->position, HEADER_END),
+                          memory_order_release);
+}
+
+void ring_starve(struct ring_writer *writer, bool starved)
+{
+    atomic_store_explicit(&writer->ends->starved, starved, memory_order_release);
+}
+
+static enum ring_event read_closed(struct ring_reader *reader)
+{
+    uint64_t opened = atomic_load_explicit(&reader->ends->opened, memory_order_acquire);
+    if (opened == RING_LEFT)
+        return RING_END;
+    reader->opened = opened == reader->self;
+    return RING_EMPTY;
+}
+
+enum ring_event ring_read(struct ring_reader *reader, const void **message, size_t *length)
+{
+    if (!reader->opened && (read_closed(reader) == RING_END))
+        return RING_END;
+    if (!reader->opened)
+        return RING_EMPTY;
+    uint64_t position = reader->position;
+    const unsigned char *line = reader->bytes + (position & RING_MASK);
+    uint64_t header = atomic_load_explicit((const _Atomic uint64_t *)(const void *)line,
+                                           memory_order_acquire);
+    if (header == 0)
+        return RING_EMPTY;
+    uint32_t low = (uint32_t)header & ~HEADER_PRESENT;
+    if (header != header_of(position, low))
+        return RING_MALFORMED;
+    if (low == HEADER_END)
+        return RING_END;
+    if (low > FABRIC_MESSAGE_MAX)
+        return RING_MALFORMED;
+    *message = line + HEADER_SIZE;
+    *length = low;
+    return RING_MESSAGE;
+}
+
+/* The report and the look at `starved` here, and ring_starve() and the look at `consumed` there (in a last round of polling
+ * before the sender sleeps), each with a full fence between: one of the two sides sees the other. */
+bool ring_release(struct ring_reader *reader, size_t length)
+{
+    reader->position += size_of(length);
+    if (reader->position - reader->reported < RING_REPORT)
+        return false;
+    reader->reported = reader->position;
+    atomic_store_explicit(&reader->ends->consumed, reader->position, memory_order_release);
+    fence_full();
+    return atomic_load_explicit(&reader->ends->starved, memory_order_relaxed) != 0;
+}
