@@ -2,12 +2,20 @@
 # Unit tests are found by tests/run by their name, all others are listed in tests/manifest.
 EXTRA_DIST += tests/run tests/manifest tests/mpirun tests/lint tests/script tests/suppressions
 
+include tests/support/local.mk
+
 if HAVE_CMOCKA
 check_PROGRAMS += tests/unit/test_log
 tests_unit_test_log_LDADD = $(UNIT_LIBS)
 
 check_PROGRAMS += tests/unit/test_spin
 tests_unit_test_spin_LDADD = $(UNIT_LIBS)
+
+check_PROGRAMS += tests/unit/test_linearizability
+tests_unit_test_linearizability_LDADD = libtests.la $(CMOCKA_LIBS)
+
+check_PROGRAMS += tests/unit/test_values
+tests_unit_test_values_LDADD = libtests.la $(XXHASH_LIBS) $(CMOCKA_LIBS)
 endif
 
 # check_PROGRAMS += tests/mpi/NAME

@@ -8,10 +8,10 @@
  * this thread saw before. Counters are shared by all. At the end of a round everything is flushed, the copies are
  * compared, and size, iteration and every key must agree with the models; then the caches are cleared and it goes on.
  */
-#include "job.h"
-#include "key.h"
-#include "model.h"
-#include "value.h"
+#include "../support/job.h"
+#include "../support/key.h"
+#include "../support/model.h"
+#include "../support/value.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -101,13 +101,14 @@ static void check_read(const struct target *t, const char *what, int result, con
 {
     int expected = t->entry->present ? BELAY_OK : BELAY_ERR_NOT_FOUND;
     if (!CHECK(result == expected, "%s of own key %llu in %s gave %s, the model says %s; %s", what,
-               (unsigned long long)model_number(t->model, t->index), cache_configs[t->c].name, belay_strerror(result),
-               belay_strerror(expected), belay_last_error()) ||
+               (unsigned long long)model_number(t->model, t->index), cache_configs[t->c].name,
+               belay_strerror(result), belay_strerror(expected), belay_last_error()) ||
         result != BELAY_OK)
         return;
     const char *fault = model_fault(t->model, t->index, value, length);
     CHECK(!fault, "%s of own key %llu in %s, %zu bytes (the model says %zu): %s", what,
-          (unsigned long long)model_number(t->model, t->index), cache_configs[t->c].name, length, t->entry->length, fault);
+          (unsigned long long)model_number(t->model, t->index), cache_configs[t->c].name, length,
+          t->entry->length, fault);
 }
 
 /* ---- Own keys, one at a time ---- */
@@ -141,7 +142,8 @@ static void run_short_get(struct worker *w)
     if (!t.entry->present || t.entry->length == 0)
         return;
     size_t capacity = random_below(&w->random, t.entry->length);
-    CHECK_RESULT(belay_get(t.cache, t.key.bytes, t.key.length, w->buffer, capacity, &length), BELAY_ERR_TRUNCATED);
+    CHECK_RESULT(belay_get(t.cache, t.key.bytes, t.key.length, w->buffer, capacity, &length),
+                 BELAY_ERR_TRUNCATED);
     CHECK(length == t.entry->length, "truncated get tells %zu bytes of %zu", length, t.entry->length);
 }
 
@@ -160,7 +162,8 @@ static void run_remove(struct worker *w)
     pick(w, &t);
     belay_write_options options = pick_mode(w, t.c, &mode);
     bool found = t.entry->present || mode == BELAY_FULL_ASYNC;
-    CHECK_RESULT(belay_remove(t.cache, t.key.bytes, t.key.length, &options), found ? BELAY_OK : BELAY_ERR_NOT_FOUND);
+    CHECK_RESULT(belay_remove(t.cache, t.key.bytes, t.key.length, &options),
+                 found ? BELAY_OK : BELAY_ERR_NOT_FOUND);
     model_remove(t.model, t.index);
 }
 
@@ -173,7 +176,8 @@ static void run_put_if_absent(struct worker *w)
     size_t length = model_random_length(&w->random, VALUE_LONGEST);
     model_next_value(t.model, t.index, w->value, length);
     int expected = t.entry->present ? BELAY_ERR_EXISTS : BELAY_OK;
-    if (CHECK_RESULT(belay_put_if_absent(t.cache, t.key.bytes, t.key.length, w->value, length, &options), expected) &&
+    if (CHECK_RESULT(belay_put_if_absent(t.cache, t.key.bytes, t.key.length, w->value, length, &options),
+                     expected) &&
         expected == BELAY_OK)
         model_set(t.model, t.index, length);
 }
@@ -187,7 +191,8 @@ static void run_replace(struct worker *w)
     size_t length = model_random_length(&w->random, VALUE_LONGEST);
     model_next_value(t.model, t.index, w->value, length);
     int expected = t.entry->present ? BELAY_OK : BELAY_ERR_NOT_FOUND;
-    if (CHECK_RESULT(belay_replace(t.cache, t.key.bytes, t.key.length, w->value, length, &options), expected) &&
+    if (CHECK_RESULT(belay_replace(t.cache, t.key.bytes, t.key.length, w->value, length, &options),
+                     expected) &&
         expected == BELAY_OK)
         model_set(t.model, t.index, length);
 }
@@ -202,14 +207,16 @@ static void run_get_and_put(struct worker *w)
     bool too_short = t.entry->present && t.entry->length > 0 && random_percent(&w->random, 10);
     size_t capacity = too_short ? t.entry->length - 1 : VALUE_LONGEST;
     model_next_value(t.model, t.index, w->value, length);
-    int result = belay_get_and_put(t.cache, t.key.bytes, t.key.length, w->value, length, &options, w->buffer, capacity,
-                                   &old_length);
-    if (!CHECK(result == (too_short ? BELAY_ERR_TRUNCATED : BELAY_OK), "get_and_put gave %s", belay_strerror(result)))
+    int result = belay_get_and_put(t.cache, t.key.bytes, t.key.length, w->value, length, &options, w->buffer,
+                                   capacity, &old_length);
+    if (!CHECK(result == (too_short ? BELAY_ERR_TRUNCATED : BELAY_OK), "get_and_put gave %s",
+               belay_strerror(result)))
         return;
     if (!t.entry->present)
         CHECK(old_length == BELAY_NO_VALUE, "get_and_put of an absent key tells %zu bytes", old_length);
     else if (too_short)
-        CHECK(old_length == t.entry->length, "truncated get_and_put tells %zu of %zu", old_length, t.entry->length);
+        CHECK(old_length == t.entry->length, "truncated get_and_put tells %zu of %zu", old_length,
+              t.entry->length);
     else
         check_read(&t, "get_and_put", result, w->buffer, old_length);
     if (!too_short)
@@ -224,7 +231,8 @@ static void run_compare_and_set(struct worker *w)
     belay_write_options options = pick_mode(w, t.c, &mode);
     size_t length = 0;
     uint64_t version = 0, new_version = 0, read_version = 0;
-    int result = belay_get_versioned(t.cache, t.key.bytes, t.key.length, w->buffer, VALUE_LONGEST, &length, &version);
+    int result = belay_get_versioned(t.cache, t.key.bytes, t.key.length, w->buffer, VALUE_LONGEST, &length,
+                                     &version);
     check_read(&t, "get_versioned", result, w->buffer, length);
     if (result != (t.entry->present ? BELAY_OK : BELAY_ERR_NOT_FOUND))
         return;
@@ -232,15 +240,16 @@ static void run_compare_and_set(struct worker *w)
     uint64_t expected = matching ? version : version + 1 + random_below(&w->random, 3);
     length = model_random_length(&w->random, VALUE_LONGEST);
     model_next_value(t.model, t.index, w->value, length);
-    if (!CHECK_RESULT(belay_compare_and_set(t.cache, t.key.bytes, t.key.length, expected, w->value, length, &options,
-                                            &new_version),
+    if (!CHECK_RESULT(belay_compare_and_set(t.cache, t.key.bytes, t.key.length, expected, w->value, length,
+                                            &options, &new_version),
                       matching ? BELAY_OK : BELAY_ERR_CONFLICT) ||
         !matching)
         return;
     model_set(t.model, t.index, length);
-    CHECK(new_version > version, "compare_and_set made version %llu after %llu", (unsigned long long)new_version,
-          (unsigned long long)version);
-    CHECK_OK(belay_get_versioned(t.cache, t.key.bytes, t.key.length, w->buffer, VALUE_LONGEST, &length, &read_version));
+    CHECK(new_version > version, "compare_and_set made version %llu after %llu",
+          (unsigned long long)new_version, (unsigned long long)version);
+    CHECK_OK(belay_get_versioned(t.cache, t.key.bytes, t.key.length, w->buffer, VALUE_LONGEST, &length,
+                                 &read_version));
     CHECK(read_version == new_version, "compare_and_set told version %llu, get_versioned %llu",
           (unsigned long long)new_version, (unsigned long long)read_version);
 }
@@ -250,7 +259,8 @@ static void run_compare_and_set(struct worker *w)
 /* Different keys of one cache. */
 static unsigned pick_batch(struct worker *w, struct target *targets)
 {
-    unsigned c = (unsigned)random_below(&w->random, CACHES), count = (unsigned)random_between(&w->random, 1, BATCH);
+    unsigned c = (unsigned)random_below(&w->random, CACHES),
+             count = (unsigned)random_between(&w->random, 1, BATCH);
     size_t start = random_below(&w->random, w->active);
     if (count > w->active)
         count = (unsigned)w->active;
@@ -281,7 +291,8 @@ static void run_put_all(struct worker *w)
     }
     CHECK_OK(belay_put_all(targets[0].cache, items, count, &options));
     for (unsigned i = 0; i < count; ++i)
-        if (CHECK(items[i].status == BELAY_OK, "put_all: item %u of %u has status %d", i, count, items[i].status))
+        if (CHECK(items[i].status == BELAY_OK, "put_all: item %u of %u has status %d", i, count,
+                  items[i].status))
             model_set(targets[i].model, targets[i].index, items[i].value.length);
 }
 
@@ -340,7 +351,8 @@ static void run_put_nb(struct worker *w)
     for (unsigned i = 0; i < count; ++i) {
         lengths[i] = make_batch_value(w, &targets[i], i);
         if (!CHECK_OK(belay_put_nb(targets[i].cache, targets[i].key.bytes, targets[i].key.length,
-                                   w->value + (size_t)i * BATCH_VALUE_LONGEST, lengths[i], &options, &requests[i])))
+                                   w->value + (size_t)i * BATCH_VALUE_LONGEST, lengths[i], &options,
+                                   &requests[i])))
             job_abort("belay_put_nb does not begin");
     }
     wait_somehow(w, requests, results, count);
@@ -359,8 +371,8 @@ static void run_get_nb(struct worker *w)
     for (unsigned i = 0; i < count; ++i) {
         lengths[i] = 12345;
         if (!CHECK_OK(belay_get_nb(targets[i].cache, targets[i].key.bytes, targets[i].key.length,
-                                   w->buffer + (size_t)i * BATCH_VALUE_LONGEST, BATCH_VALUE_LONGEST, &lengths[i],
-                                   &requests[i])))
+                                   w->buffer + (size_t)i * BATCH_VALUE_LONGEST, BATCH_VALUE_LONGEST,
+                                   &lengths[i], &requests[i])))
             job_abort("belay_get_nb does not begin");
     }
     wait_somehow(w, requests, results, count);
@@ -370,7 +382,8 @@ static void run_get_nb(struct worker *w)
                       lengths[i] == targets[i].entry->length,
                   "get_nb: truncated, %zu bytes of %zu", lengths[i], targets[i].entry->length);
         else
-            check_read(&targets[i], "get_nb", results[i], w->buffer + (size_t)i * BATCH_VALUE_LONGEST, lengths[i]);
+            check_read(&targets[i], "get_nb", results[i], w->buffer + (size_t)i * BATCH_VALUE_LONGEST,
+                       lengths[i]);
 }
 
 static void run_remove_nb(struct worker *w)
@@ -388,7 +401,8 @@ static void run_remove_nb(struct worker *w)
     wait_somehow(w, requests, results, count);
     for (unsigned i = 0; i < count; ++i) {
         bool found = targets[i].entry->present || mode == BELAY_FULL_ASYNC;
-        CHECK(results[i] == (found ? BELAY_OK : BELAY_ERR_NOT_FOUND), "remove_nb gave %s", belay_strerror(results[i]));
+        CHECK(results[i] == (found ? BELAY_OK : BELAY_ERR_NOT_FOUND), "remove_nb gave %s",
+              belay_strerror(results[i]));
         model_remove(targets[i].model, targets[i].index);
     }
 }
@@ -426,11 +440,12 @@ static void check_foreign(struct worker *w, unsigned c, uint64_t number, const v
         length < VALUE_DESCRIBED)
         return;
     uint32_t owner = (uint32_t)((number - FIRST_OWNED) % w->owners);
-    CHECK(origin.writer == owner, "key %llu was written by %u instead of %u", (unsigned long long)number, origin.writer,
-          owner);
+    CHECK(origin.writer == owner, "key %llu was written by %u instead of %u", (unsigned long long)number,
+          origin.writer, owner);
     uint64_t *seen = &w->seen[c][number];
-    CHECK(origin.sequence >= *seen, "key %llu in %s went back from update %llu to %llu", (unsigned long long)number,
-          cache_configs[c].name, (unsigned long long)*seen, (unsigned long long)origin.sequence);
+    CHECK(origin.sequence >= *seen, "key %llu in %s went back from update %llu to %llu",
+          (unsigned long long)number, cache_configs[c].name, (unsigned long long)*seen,
+          (unsigned long long)origin.sequence);
     *seen = origin.sequence;
 }
 
@@ -515,11 +530,13 @@ static void run_swap(struct worker *w)
     size_t length = 0;
     struct key key;
     key_make(COUNTERS + counter, &key);
-    int result = belay_get_versioned(w->caches[c], key.bytes, key.length, &value, sizeof value, &length, &version);
+    int result = belay_get_versioned(w->caches[c], key.bytes, key.length, &value, sizeof value, &length,
+                                     &version);
     if (result != BELAY_ERR_NOT_FOUND && !CHECK_OK(result))
         return;
     ++value;
-    result = belay_compare_and_set(w->caches[c], key.bytes, key.length, version, &value, sizeof value, &options, NULL);
+    result = belay_compare_and_set(w->caches[c], key.bytes, key.length, version, &value, sizeof value,
+                                   &options, NULL);
     if (result == BELAY_OK)
         ++w->swapped[c][counter];
     else
@@ -638,8 +655,8 @@ static uint64_t read_counter(belay_cache *cache, uint64_t number)
     size_t length = sizeof value;
     key_make(number, &key);
     int result = belay_get(cache, key.bytes, key.length, &value, sizeof value, &length);
-    CHECK((result == BELAY_OK && length == sizeof value) || result == BELAY_ERR_NOT_FOUND, "counter: %s, %zu bytes",
-          belay_strerror(result), length);
+    CHECK((result == BELAY_OK && length == sizeof value) || result == BELAY_ERR_NOT_FOUND,
+          "counter: %s, %zu bytes", belay_strerror(result), length);
     return value;
 }
 
@@ -659,8 +676,8 @@ static uint64_t check_counters(struct worker *workers, unsigned c)
         uint64_t swaps = read_counter(workers->caches[c], COUNTERS + counter);
         CHECK(sum == added, "%s: counter %u is %llu, %llu were added", cache_configs[c].name, counter,
               (unsigned long long)sum, (unsigned long long)added);
-        CHECK(swaps == swapped, "%s: counter %u is %llu after %llu successful swaps", cache_configs[c].name, counter,
-              (unsigned long long)swaps, (unsigned long long)swapped);
+        CHECK(swaps == swapped, "%s: counter %u is %llu after %llu successful swaps", cache_configs[c].name,
+              counter, (unsigned long long)swaps, (unsigned long long)swapped);
         there += (sum > 0) + (swaps > 0);
     }
     return there;
@@ -674,7 +691,8 @@ static void check_own_keys(struct worker *workers, unsigned c)
             struct target t;
             size_t length = 0;
             pick_in(&workers[i], c, index, &t);
-            int result = belay_get(t.cache, t.key.bytes, t.key.length, workers[i].buffer, VALUE_LONGEST, &length);
+            int result = belay_get(t.cache, t.key.bytes, t.key.length, workers[i].buffer, VALUE_LONGEST,
+                                   &length);
             check_read(&t, "final get", result, workers[i].buffer, length);
         }
 }
@@ -687,10 +705,10 @@ static void check_cache(struct worker *workers, unsigned c)
         own += model_present(&workers[i].models[c]);
     uint64_t expected = job_sum(own) + check_counters(workers, c);
     CHECK_OK(belay_size(workers->caches[c], &size));
-    CHECK(size == expected, "%s has %llu entries, the models %llu", cache_configs[c].name, (unsigned long long)size,
-          (unsigned long long)expected);
-    CHECK(found == expected, "verify found %llu entries in %s, the models have %llu", (unsigned long long)found,
-          cache_configs[c].name, (unsigned long long)expected);
+    CHECK(size == expected, "%s has %llu entries, the models %llu", cache_configs[c].name,
+          (unsigned long long)size, (unsigned long long)expected);
+    CHECK(found == expected, "verify found %llu entries in %s, the models have %llu",
+          (unsigned long long)found, cache_configs[c].name, (unsigned long long)expected);
     check_inventory(workers, c, 0, expected);
     check_inventory(workers, c, 1, expected);
     check_own_keys(workers, c);

@@ -41,8 +41,8 @@ void history_sort(struct history *history)
 void history_print(FILE *out, const struct history_operation *operation)
 {
     static const char *const names[HISTORY_KINDS] = {
-        "get",     "contains",    "put",             "remove",    "put_if_absent",
-        "replace", "get_and_put", "compare_and_set", "fetch_add",
+        "get",         "contains",        "put",       "remove", "put_if_absent", "replace",
+        "get_and_put", "compare_and_set", "fetch_add",
     };
     const char *name = operation->kind < HISTORY_KINDS ? names[operation->kind] : "?";
     fprintf(out, "  %llu..", (unsigned long long)operation->invoked);
@@ -52,6 +52,6 @@ void history_print(FILE *out, const struct history_operation *operation)
         fprintf(out, "%llu", (unsigned long long)operation->returned);
     fprintf(out, " process %x.%u key %u: %s argument %llx expected %llx -> %d answer %llx version %llu\n",
             operation->process >> 16, operation->process & 0xffff, operation->key, name,
-            (unsigned long long)operation->argument, (unsigned long long)operation->expected, operation->result,
-            (unsigned long long)operation->answer, (unsigned long long)operation->version);
+            (unsigned long long)operation->argument, (unsigned long long)operation->expected,
+            operation->result, (unsigned long long)operation->answer, (unsigned long long)operation->version);
 }

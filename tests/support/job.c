@@ -184,7 +184,8 @@ belay_cache *job_cache(belay_node *node, const belay_cache_config *config)
     at("belay_cache_open %s", config->name);
     int result = belay_cache_open(node, config, &cache);
     if (result != BELAY_OK)
-        job_abort("belay_cache_open %s gave %s: %s", config->name, belay_strerror(result), belay_last_error());
+        job_abort("belay_cache_open %s gave %s: %s", config->name, belay_strerror(result),
+                  belay_last_error());
     return cache;
 }
 
@@ -201,8 +202,8 @@ uint64_t job_verify(belay_node *node, belay_cache *cache, const char *what)
                         report.list[i].partition, report.list[i].node, report.list[i].segment,
                         (unsigned long long)report.list[i].backup_digest,
                         (unsigned long long)report.list[i].primary_digest);
-    CHECK(report.partitions == (uint64_t)belay_partition_count(cache), "%s: %llu partitions compared of %d", what,
-          (unsigned long long)report.partitions, belay_partition_count(cache));
+    CHECK(report.partitions == (uint64_t)belay_partition_count(cache), "%s: %llu partitions compared of %d",
+          what, (unsigned long long)report.partitions, belay_partition_count(cache));
     CHECK(report.damaged == 0, "%s: %llu damaged entries or slots", what, (unsigned long long)report.damaged);
     CHECK(report.differences == 0, "%s: %llu differences", what, (unsigned long long)report.differences);
     job_barrier(); /* nobody writes again while somebody compares */

@@ -194,7 +194,8 @@ static int by_return(const void *left, const void *right)
     return ((*a)->returned > (*b)->returned) - ((*a)->returned < (*b)->returned);
 }
 
-static const struct history_operation **sort_by_return(const struct history_operation *operations, size_t count)
+static const struct history_operation **sort_by_return(const struct history_operation *operations,
+                                                       size_t count)
 {
     const struct history_operation **sorted = malloc((count ? count : 1) * sizeof *sorted);
     if (!sorted)
@@ -218,7 +219,8 @@ static struct linearizability_verdict unexplained(const struct configuration_set
     return verdict;
 }
 
-static struct linearizability_verdict follow(struct search *search, const struct history_operation *operations,
+static struct linearizability_verdict follow(struct search *search,
+                                             const struct history_operation *operations,
                                              const struct history_operation *const *returns, size_t count)
 {
     struct linearizability_verdict verdict = {.verdict = LINEARIZABLE};
@@ -243,7 +245,8 @@ struct linearizability_verdict linearizability_check(const struct history_operat
                                                      uint64_t initial)
 {
     for (size_t i = 0; i < count; ++i)
-        if (operations[i].returned < operations[i].invoked || (i > 0 && operations[i].invoked < operations[i - 1].invoked))
+        if (operations[i].returned < operations[i].invoked ||
+            (i > 0 && operations[i].invoked < operations[i - 1].invoked))
             return undecided("the history is not sorted, or an operation returned before it began");
     struct search search = {.open_places = 0};
     set_create(&search.now);

@@ -38,7 +38,8 @@ static inline uint64_t random_below(struct random_source *source, uint64_t bound
     return random_next(source) % bound;
 }
 
-static inline uint64_t random_between(struct random_source *source, uint64_t low, uint64_t high) /* inclusive */
+static inline uint64_t random_between(struct random_source *source, uint64_t low,
+                                      uint64_t high) /* inclusive */
 {
     return low + random_below(source, high - low + 1);
 }

@@ -12,7 +12,8 @@
 void report_init(const char *program, int rank);
 
 /* Count a failure and print it, unless there were too many already. */
-void report_failure(const char *file, int line, const char *format, ...) __attribute__((format(printf, 3, 4)));
+void report_failure(const char *file, int line, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
 
 /* A line about what was done, from this rank. */
 void report_note(const char *format, ...) __attribute__((format(printf, 1, 2)));

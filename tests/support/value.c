@@ -41,7 +41,8 @@ void value_make(uint64_t key, struct value_origin origin, void *value, size_t le
         fill_body(value, length, short_source(key, length));
         return;
     }
-    struct value_head head = {.key = key, .length = length, .sequence = origin.sequence, .writer = origin.writer};
+    struct value_head head = {
+        .key = key, .length = length, .sequence = origin.sequence, .writer = origin.writer};
     unsigned char *body = (unsigned char *)value + sizeof head;
     fill_body(body, length - sizeof head, random_stream(key, origin.writer, origin.sequence));
     head.checksum = checksum_of(&head, body, length - sizeof head);

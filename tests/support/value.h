@@ -17,7 +17,9 @@ struct value_origin {
     uint32_t writer;   /* rank << 16 | thread, or what the test likes */
 };
 
-enum { VALUE_DESCRIBED = 40 }; /* values shorter than this carry no origin: only key and length can be checked */
+enum {
+    VALUE_DESCRIBED = 40
+}; /* values shorter than this carry no origin: only key and length can be checked */
 
 void value_make(uint64_t key, struct value_origin origin, void *value, size_t length);
 

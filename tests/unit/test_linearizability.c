@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The checker itself: histories known to be linearizable or not, and random ones against a search of all orders. */
-#include "linearizability.h"
-#include "random.h"
+#include "../support/linearizability.h"
+#include "../support/random.h"
 
 #include <belay.h>
 #include <setjmp.h>
@@ -17,21 +17,39 @@
 
 /* Operations as one writes them on paper. */
 #define GET(from, to, value)                                                                                 \
-    {.invoked = from, .returned = to, .kind = HISTORY_GET, .answer = value,                                  \
-     .result = (value) ? BELAY_OK : BELAY_ERR_NOT_FOUND}
-#define PUT(from, to, value) {.invoked = from, .returned = to, .kind = HISTORY_PUT, .argument = value}
-#define REMOVE(from, to, how) {.invoked = from, .returned = to, .kind = HISTORY_REMOVE, .result = how}
+    {                                                                                                        \
+        .invoked = from, .returned = to, .kind = HISTORY_GET, .answer = value,                               \
+        .result = (value) ? BELAY_OK : BELAY_ERR_NOT_FOUND                                                   \
+    }
+#define PUT(from, to, value)                                                                                 \
+    {                                                                                                        \
+        .invoked = from, .returned = to, .kind = HISTORY_PUT, .argument = value                              \
+    }
+#define REMOVE(from, to, how)                                                                                \
+    {                                                                                                        \
+        .invoked = from, .returned = to, .kind = HISTORY_REMOVE, .result = how                               \
+    }
 #define ADD(from, to, delta, old)                                                                            \
-    {.invoked = from, .returned = to, .kind = HISTORY_FETCH_ADD, .argument = delta, .answer = old}
+    {                                                                                                        \
+        .invoked = from, .returned = to, .kind = HISTORY_FETCH_ADD, .argument = delta, .answer = old         \
+    }
 #define CAS(from, to, old, new, how)                                                                         \
-    {.invoked = from, .returned = to, .kind = HISTORY_COMPARE_AND_SET, .expected = old, .argument = new,     \
-     .result = how}
+    {                                                                                                        \
+        .invoked = from, .returned = to, .kind = HISTORY_COMPARE_AND_SET, .expected = old, .argument = new,  \
+        .result = how                                                                                        \
+    }
 #define ABSENT(from, to, value, how)                                                                         \
-    {.invoked = from, .returned = to, .kind = HISTORY_PUT_IF_ABSENT, .argument = value, .result = how}
+    {                                                                                                        \
+        .invoked = from, .returned = to, .kind = HISTORY_PUT_IF_ABSENT, .argument = value, .result = how     \
+    }
 #define EXCHANGE(from, to, value, old)                                                                       \
-    {.invoked = from, .returned = to, .kind = HISTORY_GET_AND_PUT, .argument = value, .answer = old}
+    {                                                                                                        \
+        .invoked = from, .returned = to, .kind = HISTORY_GET_AND_PUT, .argument = value, .answer = old       \
+    }
 #define REPLACE(from, to, value, how)                                                                        \
-    {.invoked = from, .returned = to, .kind = HISTORY_REPLACE, .argument = value, .result = how}
+    {                                                                                                        \
+        .invoked = from, .returned = to, .kind = HISTORY_REPLACE, .argument = value, .result = how           \
+    }
 
 static enum linearizability check(struct history_operation *operations, size_t count)
 {
@@ -93,7 +111,8 @@ static void test_conditional(void **state)
     expect(LINEARIZABLE, ABSENT(1, 9, 7, BELAY_OK), ABSENT(2, 8, 8, BELAY_ERR_EXISTS), GET(10, 11, 7));
     expect(NOT_LINEARIZABLE, ABSENT(1, 9, 7, BELAY_OK), ABSENT(2, 8, 8, BELAY_OK));
     expect(NOT_LINEARIZABLE, ABSENT(1, 2, 7, BELAY_ERR_EXISTS));
-    expect(LINEARIZABLE, PUT(1, 2, 7), CAS(3, 9, 7, 8, BELAY_OK), CAS(4, 8, 7, 9, BELAY_ERR_CONFLICT), GET(10, 11, 8));
+    expect(LINEARIZABLE, PUT(1, 2, 7), CAS(3, 9, 7, 8, BELAY_OK), CAS(4, 8, 7, 9, BELAY_ERR_CONFLICT),
+           GET(10, 11, 8));
     expect(NOT_LINEARIZABLE, PUT(1, 2, 7), CAS(3, 9, 7, 8, BELAY_OK), CAS(4, 8, 7, 9, BELAY_OK));
     expect(NOT_LINEARIZABLE, PUT(1, 2, 7), CAS(3, 4, 7, 8, BELAY_ERR_CONFLICT));
     expect(LINEARIZABLE, CAS(1, 2, 0, 7, BELAY_OK), REPLACE(3, 4, 8, BELAY_OK), GET(5, 6, 8));
@@ -145,7 +164,8 @@ static void test_too_wide(void **state)
 }
 
 /* Every order that keeps to real time, tried one after the other. */
-static bool some_order_explains(const struct history_operation *operations, size_t count, unsigned done, uint64_t value)
+static bool some_order_explains(const struct history_operation *operations, size_t count, unsigned done,
+                                uint64_t value)
 {
     if (done == (1u << count) - 1)
         return true;
@@ -168,9 +188,13 @@ static struct history_operation random_operation(struct random_source *source, u
     uint64_t seen = random_below(source, 4);
     switch (random_below(source, 6)) {
     case 0: return (struct history_operation)PUT(from, to, unique);
-    case 1: return (struct history_operation)REMOVE(from, to, random_percent(source, 50) ? BELAY_OK : BELAY_ERR_NOT_FOUND);
+    case 1:
+        return (struct history_operation)REMOVE(from, to,
+                                                random_percent(source, 50) ? BELAY_OK : BELAY_ERR_NOT_FOUND);
     case 2: return (struct history_operation)ADD(from, to, 1, seen);
-    case 3: return (struct history_operation)CAS(from, to, seen, unique, random_percent(source, 50) ? BELAY_OK : BELAY_ERR_CONFLICT);
+    case 3:
+        return (struct history_operation)CAS(from, to, seen, unique,
+                                             random_percent(source, 50) ? BELAY_OK : BELAY_ERR_CONFLICT);
     default: return (struct history_operation)GET(from, to, seen);
     }
 }
@@ -244,11 +268,11 @@ static void test_long_histories(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_sequential),         cmocka_unit_test(test_initial_value),
-        cmocka_unit_test(test_overlapping_reads),  cmocka_unit_test(test_concurrent_writes),
-        cmocka_unit_test(test_conditional),        cmocka_unit_test(test_read_and_write),
-        cmocka_unit_test(test_unknown_outcome),    cmocka_unit_test(test_names_the_culprit),
-        cmocka_unit_test(test_too_wide),           cmocka_unit_test(test_against_all_orders),
+        cmocka_unit_test(test_sequential),        cmocka_unit_test(test_initial_value),
+        cmocka_unit_test(test_overlapping_reads), cmocka_unit_test(test_concurrent_writes),
+        cmocka_unit_test(test_conditional),       cmocka_unit_test(test_read_and_write),
+        cmocka_unit_test(test_unknown_outcome),   cmocka_unit_test(test_names_the_culprit),
+        cmocka_unit_test(test_too_wide),          cmocka_unit_test(test_against_all_orders),
         cmocka_unit_test(test_long_histories),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The tests' own keys, values and model: they must notice what they are there to notice. */
-#include "key.h"
-#include "model.h"
-#include "random.h"
-#include "value.h"
+#include "../support/key.h"
+#include "../support/model.h"
+#include "../support/random.h"
+#include "../support/value.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -64,7 +64,8 @@ static void test_value_notices(void **state)
             continue;
         assert_non_null(value_fault(7, value, length - 1, NULL)); /* cut */
         value_make(7, second, other, length);
-        for (size_t cut = VALUE_DESCRIBED / 2; cut < length; cut += 16) { /* the start of one update, the end of another */
+        for (size_t cut = VALUE_DESCRIBED / 2; cut < length;
+             cut += 16) { /* the start of one update, the end of another */
             unsigned char torn[300];
             memcpy(torn, value, cut);
             memcpy(torn + cut, other + cut, length - cut);
@@ -84,7 +85,8 @@ static void test_model_knows_the_newest(void **state)
     model_create(&model, 20, 3, 10, 5);
     assert_true(model_owns(&model, 26, &index));
     assert_int_equal(index, 2);
-    assert_false(model_owns(&model, 25, &index) || model_owns(&model, 50, &index) || model_owns(&model, 17, &index));
+    assert_false(model_owns(&model, 25, &index) || model_owns(&model, 50, &index) ||
+                 model_owns(&model, 17, &index));
     model_next_value(&model, 2, old, sizeof old);
     assert_non_null(model_fault(&model, 2, old, sizeof old));
     model_set(&model, 2, sizeof old);
@@ -118,8 +120,10 @@ static void test_random_lengths_reach_all_sizes(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_keys_differ_and_name_their_number), cmocka_unit_test(test_value_tells_origin),
-        cmocka_unit_test(test_value_notices),                     cmocka_unit_test(test_model_knows_the_newest),
+        cmocka_unit_test(test_keys_differ_and_name_their_number),
+        cmocka_unit_test(test_value_tells_origin),
+        cmocka_unit_test(test_value_notices),
+        cmocka_unit_test(test_model_knows_the_newest),
         cmocka_unit_test(test_random_lengths_reach_all_sizes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
