@@ -2,6 +2,7 @@
 libbelay_la_SOURCES += \
     src/fabric/card.c \
     src/fabric/card.h \
+    src/fabric/control.h \
     src/fabric/fabric.c \
     src/fabric/fabric.h \
     src/fabric/progress.c \

@@ -73,6 +73,8 @@ bool ring_write(struct ring_writer *writer, const struct iovec *parts, int count
         memcpy(target, parts[part].iov_base, parts[part].iov_len);
         target += parts[part].iov_len;
     }
+    if (writer->cleared < end) /* those between are the message's own */
+        writer->cleared = end;
     clear_until(writer, end + RING_LINE);
     atomic_store_explicit(header_at(writer->bytes, position), header_of(position, (uint32_t)length),
                           memory_order_release);

@@ -1,11 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Nodes of one host. A peer's region is mapped here, so a write or a read is a memcpy and done at once. Messages go through
- * rings (ring.h).
- *
- * Beside its region every node has a second memory file, the *control memory*: a header, the word that says who attends to
- * arrivals (transport.h), and the node's outgoing rings, one per peer. All of it is sparse: a pair of nodes that
- * never talk costs two lines.
+ * rings (ring.h) in the control memory of the sender (control.h).
  *
  * A peer's process is watched by a pidfd. What it had sent before it ended is delivered before it counts as lost, and its
  * region stays readable until the peer's address is replaced.
@@ -13,9 +9,7 @@
 #include "base/fence.h"
 #include "base/log.h"
 #include "belay.h"
-#include "fabric/ring.h"
-#include "fabric/shared_memory.h"
-#include "fabric/transport.h"
+#include "fabric/control.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -25,26 +19,6 @@
 #include <unistd.h>
 
 enum { POLL_BUDGET = 16 /* messages taken from one peer before the next has its turn */ };
-
-/* The start of the control memory; written before the node's address is known to anybody, except `attention`. */
-struct control {
-    uint64_t magic;
-    uint64_t incarnation;
-    uint32_t protocol;
-    uint32_t peers_max;
-    unsigned char proof[FABRIC_PROOF_SIZE];
-    _Alignas(RING_LINE) _Atomic uint64_t attention;
-    _Alignas(2 *
-             RING_LINE) struct ring_ends ends[]; /* by peer; behind them, on a page of their own, the rings */
-};
-
-/* The part of the card that is this transport's. */
-struct shm_card {
-    struct process process;
-    int32_t region_file, control_file, wake_writer; /* descriptors of that process */
-    uint32_t peers_max;
-};
-_Static_assert(sizeof(struct shm_card) <= sizeof((struct fabric_card *)0)->shm, "the card has room");
 
 struct queued_message {
     struct queued_message *next;
@@ -98,16 +72,9 @@ static struct shm_link *link_of(struct fabric_link *base)
     return (struct shm_link *)(void *)base;
 }
 
-static size_t control_size_of(uint32_t peers_max)
+static size_t size_of_control(uint32_t peers_max)
 {
-    size_t page = (size_t)sysconf(_SC_PAGESIZE);
-    size_t size = sizeof(struct control) + peers_max * sizeof(struct ring_ends);
-    return (size + page - 1) / page * page;
-}
-
-static size_t ring_offset(size_t control_size, int peer)
-{
-    return control_size + (size_t)peer * RING_SIZE;
+    return control_size(peers_max, (size_t)sysconf(_SC_PAGESIZE));
 }
 
 /* ---- Waking the peer ------------------------------------------------------------------------------------------ */
@@ -392,7 +359,7 @@ static int map_of_peer(const struct shm_card *part, int number, size_t file_size
 static int map_ring_of_peer(struct shm_link *link, const struct shm_card *part)
 {
     const fabric *f = link->base.fabric;
-    size_t offset = ring_offset(link->control_size, f->node);
+    size_t offset = control_ring_offset(link->control_size, f->node);
     int file;
     void *bytes;
     int result = shared_memory_open(&part->process, part->control_file, offset + RING_SIZE, &file);
@@ -412,7 +379,7 @@ static int map_own_ring(struct shm_link *link)
 {
     struct shm *shm = link->shm;
     struct ring_ends *ends = &shm->control->ends[link->base.peer];
-    size_t offset = ring_offset(shm->control_size, link->base.peer);
+    size_t offset = control_ring_offset(shm->control_size, link->base.peer);
     void *bytes;
     int result = shared_memory_clear(shm->control_file, offset, RING_SIZE);
     if (result)
@@ -499,7 +466,7 @@ static int shm_attach(struct fabric_transport *transport, int peer, const struct
     memset(link, 0, sizeof *link);
     fabric_link_init(&link->base, transport, peer, card);
     link->shm = shm;
-    link->control_size = control_size_of(part.peers_max);
+    link->control_size = size_of_control(part.peers_max);
     link->wake_writer = -1;
     link->death = (struct fabric_source){.descriptor = -1, .ready = peer_died};
 
@@ -557,8 +524,8 @@ static int create_control(struct shm *shm)
 {
     const fabric *f = shm->base.fabric;
     void *control;
-    shm->control_size = control_size_of((uint32_t)f->peers_max);
-    int result = shared_memory_create("belay-control", ring_offset(shm->control_size, f->peers_max),
+    shm->control_size = size_of_control((uint32_t)f->peers_max);
+    int result = shared_memory_create("belay-control", control_ring_offset(shm->control_size, f->peers_max),
                                       &shm->control_file);
     if (!result)
         result = shared_memory_map(shm->control_file, 0, shm->control_size, &control);
