@@ -23,6 +23,8 @@ tests_unit_test_ring_LDADD = $(UNIT_LIBS)
 check_PROGRAMS += tests/unit/test_fabric_shm
 tests_unit_test_fabric_shm_SOURCES = tests/unit/test_fabric_shm.c tests/unit/fabric_node.h
 tests_unit_test_fabric_shm_LDADD = $(UNIT_LIBS)
+
+include tests/unit/copy.mk
 endif
 
 # check_PROGRAMS += tests/mpi/NAME

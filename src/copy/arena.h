@@ -37,7 +37,7 @@ struct arena_header {
 
 typedef struct arena arena;
 
-/* Format a zeroed region. Errors: INVALID (too small for a handful of segments), NO_MEMORY. */
+/* Format a zeroed region that begins on a page. Errors: INVALID (too small for a handful of segments), NO_MEMORY. */
 int arena_create(void *region, size_t region_size, size_t segment_size, arena **out);
 void arena_destroy(arena *a);
 

@@ -39,13 +39,17 @@ enum {
 
 #define COPY_ROOT_ADDRESS (1ull << 60) /* effects at or above it lie in copy_root, at address - COPY_ROOT_ADDRESS */
 
-/* One range that a backup must receive. `is_word`: the 8 bytes are in `word` (a slot not yet switched here); else they
- * are this copy's own bytes at the logical address. A range may span consecutive logical segments. */
+/*
+ * One range that a backup must receive. `is_word`: the 8 bytes are in `word` (a slot not yet switched here, or a word of
+ * the root); else they are this copy's own bytes at the logical address. A range may span consecutive logical segments.
+ * `changes`: later changes may alter these bytes (index pages, directory, root, headers of reservations): take them while
+ * the lock is held. All other ranges stay as they are until their segment comes out of copy_next_freed().
+ */
 struct copy_effect {
     uint64_t address;
     uint64_t length;
     uint64_t word;
-    bool is_word;
+    bool is_word, changes;
 };
 
 /* A staged change. Memory of the caller, who keeps it until it is published. */
@@ -158,11 +162,15 @@ size_t copy_entry_size(size_t key_length, size_t value_length);
 /* True when the log holds enough dead bytes that cleaning pays; @p under_pressure: the arena is short of segments. */
 bool copy_worth_cleaning(const copy *c, bool under_pressure);
 /* Move one live entry out of the emptiest log segment: a staged change (publish it at once), or a freed segment without one
- * (change->effect_count 0), or COPY_NOTHING. */
+ * (change->effect_count 0), or COPY_NOTHING, COPY_NEEDS_SEGMENTS, COPY_NEEDS_DRAIN. */
 int copy_clean(copy *c, bool under_pressure, struct copy_change *change);
 
-/* A segment without live entries comes out here once; it stays untouched until copy_recycle(): the caller first makes sure that
- * no push still reads from it. @return false: none. */
+/* Bytes of the entry that copy_clean() could not move for want of segments, for copy_wanted(). */
+size_t copy_clean_bytes(const copy *c);
+
+/* A segment without live entries comes out here once; it stays untouched until copy_recycle(): the caller first makes
+ * sure that no push still reads from it, and that every backup has all effects of the changes published so far
+ * (copy_rebuild() relies on it). @return false: none. */
 bool copy_next_freed(copy *c, uint32_t *logical);
 void copy_recycle(copy *c, uint32_t logical);
 

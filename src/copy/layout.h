@@ -15,6 +15,10 @@
  *   A key's slot is in its home bucket or in that bucket's neighbour (bucket ^ 1), which is the adjacent line.
  * - directory segments, once the directory has outgrown the root.
  *
+ * An index page or directory segment is one for as long as the copy exists, and every directory reference, outdated ones
+ * too, is 0 or a page: whatever root a reader holds, a slot it finds through it is a slot. That is why the directory
+ * only takes sizes that fill their place (2^5 references in the root, then 1, 2, 4 or 8 whole segments).
+ *
  * Consistency for one-sided readers: an entry never changes while a slot points to it. A reader loads the slot, checks
  * the key, copies the value, then loads the slot and the entry's version again: if both are as before, the value is
  * whole and was current in between (whoever recycles memory writes an entry's header before its body). On verbs
@@ -25,6 +29,7 @@
 #define BELAY_LAYOUT_H
 
 #include <stdatomic.h>
+#include <stddef.h>
 #include <stdint.h>
 
 enum {
@@ -46,10 +51,10 @@ enum {
 /* The part of a descriptor that is mirrored: how to find a key's page. Written under the partition lock. */
 struct copy_root {
     _Atomic uint64_t generation; /* odd while slots move between pages; 0: never written */
-    uint32_t depth;              /* the directory has 2^depth page references */
-    uint32_t directory_segments; /* 0: the directory is the inline one */
+    uint32_t depth;              /* the directory has 2^depth page references; 0: no page yet */
+    uint32_t directory_segments; /* n; 0: the directory is the inline one. One word with depth: switched together */
     uint32_t directory[ROOT_DIRECTORY_INLINE];
-    uint32_t directory_segment[ROOT_DIRECTORY_SEGMENTS]; /* logical segments */
+    uint32_t directory_segment[ROOT_DIRECTORY_SEGMENTS]; /* logical; the present n are at [n - 1, 2n - 1) */
 };
 
 /* One copy at one node. Lies in the arena; `root` is mirrored, the rest is this node's own. */
@@ -66,6 +71,7 @@ struct segment_header {
     uint32_t magic;
     uint32_t first_entry; /* offset of the first entry that starts in this segment; 0: none does */
     uint64_t sequence;    /* order in which log segments were opened, from 1 */
+    uint64_t version;     /* the copy's newest when it was opened: entries up to it, unless moved, are of an earlier use */
 };
 
 enum entry_kind {
@@ -78,12 +84,13 @@ enum entry_kind {
 };
 
 enum entry_flags {
-    ENTRY_SEALED_WHOLE = 1, /* the seal covers key and value too (jobs with verbs); else only the header */
+    ENTRY_SEALED_WHOLE = 1, /* the seal covers the value too (jobs with verbs, and short entries) */
     ENTRY_MOVED = 2         /* relocated by the cleaner: version and value are those of an older place */
 };
 
 /* An entry: header, key, value, padding to 8 bytes. `seal` is an XXH3 of the header's other fields, the entry's
- * logical address and, where flagged, of key and value; it is never 0. */
+ * logical address, the key and, where flagged, the value; it is never 0. An entry whose seal leaves out the value is
+ * written to backups value first, header last, so that a valid seal still says that all of it is there. */
 struct entry_header {
     uint64_t version; /* per partition, growing by 1 with every update; never 0 */
     uint64_t seal;
@@ -98,8 +105,9 @@ _Static_assert(sizeof(struct entry_header) == 32, "entries are laid out in memor
 
 /*
  * A slot: one word, switched atomically.
- *   bits  0-15 fingerprint, 16-51 logical address / 8, 52-59 length class, 60-63 low bits of the version
- * The length class bounds the entry's length from above (at most 1/8 too long) so that one READ fetches it.
+ *   bits  0-15 fingerprint, 16-51 logical address / 8, 52-59 length class, 60-63 tag
+ * The tag counts: it starts with the low bits of the version and goes up by one with every move of the entry, so that a
+ * reader that slept notices when an entry has come back to its old place. The length class bounds the entry's length from above (at most 1/8 too long) so that one READ fetches it.
  */
 typedef uint64_t slot_word;
 
@@ -111,6 +119,23 @@ static inline uint16_t slot_fingerprint(slot_word slot)
 static inline uint64_t slot_address(slot_word slot)
 {
     return (slot >> 16 & ((1ull << 36) - 1)) * 8;
+}
+
+/* The longest an entry behind this slot can be, in bytes. Classes up to 15 are the length in units of 8 bytes; beyond,
+ * floating-point numbers with 3 bits of mantissa, rounded up. */
+static inline size_t slot_length_bound(slot_word slot)
+{
+    unsigned class = slot >> 52 & 255;
+    if (class < 16)
+        return class * 8;
+    unsigned exponent = (class - 9) / 8;
+    return (size_t)(class - 8 * exponent) << exponent << 3;
+}
+
+/* Directory references: 0 is none, else the page's number + 1. */
+static inline uint64_t page_reference_address(uint32_t reference)
+{
+    return (uint64_t)(reference - 1) * PAGE_SIZE_BYTES;
 }
 
 /* How the 64-bit XXH3 of a key is used: partition from the top, then page prefix, bucket and fingerprint from the

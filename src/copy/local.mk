@@ -1,2 +1,22 @@
 # SPDX-License-Identifier: BSD-3-Clause
-libbelay_la_SOURCES +=
+libbelay_la_SOURCES += \
+    src/copy/address.h \
+    src/copy/arena.c \
+    src/copy/arena.h \
+    src/copy/change.c \
+    src/copy/check.c \
+    src/copy/copy.c \
+    src/copy/copy.h \
+    src/copy/copy_private.h \
+    src/copy/entry.c \
+    src/copy/index.c \
+    src/copy/layout.h \
+    src/copy/log.c \
+    src/copy/pending.c \
+    src/copy/racy.h \
+    src/copy/reader.c \
+    src/copy/reader.h \
+    src/copy/seal.h \
+    src/copy/segments.c \
+    src/copy/split.c \
+    src/copy/unsupported.c

@@ -61,16 +61,12 @@ void reader_prefetch_entry(const struct arena_view *view, const struct copy_desc
  * reference (4 bytes) to fetch, and *page_at is not set. @return 1: page known, 0: reference to be fetched, <0: PROTOCOL */
 int root_page(const struct copy_root *root, uint32_t segment_size, uint64_t hash, uint64_t *page_at,
               uint64_t *reference_at);
-uint64_t page_reference_address(uint32_t reference); /* logical address of a page */
 
 /* Logical address of the aligned pair of buckets (128 bytes) that may hold the hash. */
 uint64_t bucket_pair_address(uint64_t page_at, uint64_t hash);
 
 /* Slots in a fetched pair of buckets whose fingerprint matches. @return their number (at most 16). */
 unsigned bucket_pair_match(const slot_word *pair, uint64_t hash, slot_word *matches, unsigned *positions);
-
-/* The longest an entry behind this slot can be, in bytes. */
-size_t slot_length_bound(slot_word slot);
 
 /* Logical address -> offset in the owner's region, from a fetched descriptor. *contiguous: bytes from there to the end of
  * the physically contiguous run. A mapping beyond `direct` is to be fetched at *table_at (offset in the region, 4 bytes).

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Begin and end of a copy's private state, and its figures. */
+#include "copy/copy_private.h"
+
+#include <stdlib.h>
+
+/* Numbers that both the table and a slot's address bits can express. */
+static uint32_t limit_of(const struct arena_view *view)
+{
+    uint64_t table = TABLE_DIRECT + (uint64_t)TABLE_INDIRECT * table_words(view);
+    uint64_t addresses = (1ull << 39) >> view->segment_shift;
+    return (uint32_t)(table < addresses ? table : addresses);
+}
+
+int copy_create(arena *a, uint64_t descriptor_offset, uint32_t cache, uint32_t partition, bool seal_whole, copy **out)
+{
+    struct arena_view view;
+    int result = arena_view_make(arena_base(a), arena_size(a), arena_header_of(a), &view);
+    if (result != BELAY_OK)
+        return result;
+    if (descriptor_offset % 8 != 0 || descriptor_offset > view.size ||
+        view.size - descriptor_offset < sizeof(struct copy_descriptor))
+        return log_error(BELAY_ERR_INVALID, "a copy's descriptor cannot lie at offset %llu",
+                         (unsigned long long)descriptor_offset);
+    copy *c = calloc(1, sizeof *c);
+    if (!c)
+        return log_error(BELAY_ERR_NO_MEMORY, "no memory for a copy's state");
+    c->arena = a;
+    c->view = view;
+    c->descriptor = (void *)((unsigned char *)arena_base(a) + descriptor_offset);
+    c->descriptor->cache = cache;
+    c->descriptor->partition = partition;
+    c->seal_whole = seal_whole;
+    c->segment_limit = limit_of(&view);
+    c->free = c->emptied = (struct segment_list){NO_SEGMENT, NO_SEGMENT, 0};
+    c->tail = c->page_segment = c->victim = NO_SEGMENT;
+    *out = c;
+    return BELAY_OK;
+}
+
+static void give_tables(copy *c)
+{
+    for (int t = 0; t < TABLE_INDIRECT; ++t) {
+        uint32_t word = atomic_exchange_explicit(&c->descriptor->indirect[t], 0, memory_order_relaxed);
+        if (word)
+            arena_give(c->arena, word - 1, 1);
+    }
+}
+
+void copy_destroy(copy *c)
+{
+    if (!c)
+        return;
+    for (uint32_t s = 0; s < c->logical_end; ++s) {
+        uint32_t physical = copy_physical(c, s);
+        if (c->segments[s].use != SEGMENT_NONE)
+            arena_give(c->arena, physical, 1);
+        if (s < TABLE_DIRECT)
+            atomic_store_explicit(&c->descriptor->direct[s], 0, memory_order_relaxed);
+    }
+    give_tables(c);
+    free(c->reservations);
+    free(c->segments);
+    free(c);
+}
+
+uint64_t copy_version(const copy *c)
+{
+    return c->version;
+}
+
+uint64_t copy_entries(const copy *c)
+{
+    return c->entries;
+}
+
+uint64_t copy_bytes_live(const copy *c)
+{
+    return c->log_live;
+}

@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/**
+ * @file entry.c
+ * Writing and reading an entry in the log, piece by piece where it goes on in the next segment.
+ */
+#include "copy/copy_private.h"
+#include "copy/seal.h"
+
+#include <string.h>
+
+size_t entry_size(size_t key_length, size_t value_length)
+{
+    return (ENTRY_HEADER + key_length + value_length + 7) & ~(size_t)7;
+}
+
+size_t copy_entry_size(size_t key_length, size_t value_length)
+{
+    return entry_size(key_length, value_length);
+}
+
+/* The smallest class whose slot_length_bound() is enough. */
+static unsigned length_class(size_t bytes)
+{
+    size_t units = (bytes + 7) / 8;
+    if (units < 16)
+        return (unsigned)units;
+    unsigned exponent = (unsigned)(63 - __builtin_clzll(units - 1)) - 3;
+    return 8 * exponent + (unsigned)((units - 1) >> exponent) + 1;
+}
+
+slot_word slot_make(uint64_t hash, uint64_t entry_at, size_t bytes, unsigned tag)
+{
+    return (slot_word)hash_fingerprint(hash) | entry_at / 8 << 16 | (slot_word)length_class(bytes) << 52 |
+           (slot_word)(tag & 15) << 60;
+}
+
+/* ---- Bytes ---- */
+
+void entry_read(const copy *c, uint64_t entry_at, uint64_t from, void *to, size_t length)
+{
+    uint64_t at = entry_byte(&c->view, entry_at, from);
+    unsigned char *bytes = to;
+    while (length > 0) {
+        size_t piece = piece_at(&c->view, at) < length ? piece_at(&c->view, at) : length;
+        memcpy(bytes, at_address(c, at), piece);
+        bytes += piece;
+        length -= piece;
+        at = next_piece(&c->view, at);
+    }
+}
+
+void entry_fill(const copy *c, uint64_t entry_at, uint64_t from, const void *bytes, size_t length)
+{
+    uint64_t at = entry_byte(&c->view, entry_at, from);
+    const unsigned char *source = bytes;
+    while (length > 0) {
+        size_t piece = piece_at(&c->view, at) < length ? piece_at(&c->view, at) : length;
+        racy_copy(at_address(c, at), source, piece);
+        source += piece;
+        length -= piece;
+        at = next_piece(&c->view, at);
+    }
+}
+
+void copy_value(const copy *c, const struct copy_found *found, uint64_t from, void *buffer, size_t length)
+{
+    const struct entry_header *header = entry_at_address(c, found->entry_at);
+    entry_read(c, found->entry_at, ENTRY_HEADER + header->key_length + from, buffer, length);
+}
+
+/* ---- Keys ---- */
+
+bool entry_has_key(const copy *c, uint64_t entry_at, const void *key, size_t key_length)
+{
+    const struct entry_header *header = entry_at_address(c, entry_at);
+    if (header->key_length != key_length)
+        return false;
+    size_t piece = piece_at(&c->view, entry_at) - ENTRY_HEADER;
+    if (key_length <= piece)
+        return memcmp(header + 1, key, key_length) == 0;
+    unsigned char stored[BELAY_KEY_MAX];
+    entry_read(c, entry_at, ENTRY_HEADER, stored, key_length);
+    return memcmp(stored, key, key_length) == 0;
+}
+
+uint64_t entry_hash(const copy *c, uint64_t entry_at)
+{
+    const struct entry_header *header = entry_at_address(c, entry_at);
+    if (header->key_length <= piece_at(&c->view, entry_at) - ENTRY_HEADER)
+        return XXH3_64bits(header + 1, header->key_length);
+    unsigned char key[BELAY_KEY_MAX];
+    entry_read(c, entry_at, ENTRY_HEADER, key, header->key_length);
+    return XXH3_64bits(key, header->key_length);
+}
+
+/* ---- Seal ---- */
+
+/* XXH3 over the pieces of an entry. */
+static uint64_t hash_pieces(const struct arena_view *view, const struct copy_descriptor *descriptor, uint64_t at,
+                            size_t length)
+{
+    XXH3_state_t state;
+    XXH3_64bits_reset(&state);
+    while (length > 0) {
+        size_t piece = piece_at(view, at) < length ? piece_at(view, at) : length;
+        const void *memory = memory_at(view, descriptor, at);
+        if (!memory)
+            return 0;
+        XXH3_64bits_update(&state, memory, piece);
+        length -= piece;
+        at = next_piece(view, at);
+    }
+    return XXH3_64bits_digest(&state);
+}
+
+uint64_t entry_seal(const struct arena_view *view, const struct copy_descriptor *descriptor, uint64_t entry_at,
+                    const struct entry_header *header)
+{
+    size_t length = seal_length(header);
+    uint64_t at = entry_at + SEAL_FROM;
+    uint64_t hash;
+    if (length <= piece_at(view, at)) {
+        const void *memory = memory_at(view, descriptor, at);
+        if (!memory)
+            return 0;
+        hash = XXH3_64bits(memory, length);
+    } else {
+        hash = hash_pieces(view, descriptor, at, length);
+    }
+    return seal_finish(hash, header->version, entry_at);
+}
+
+void entry_write(const copy *c, uint64_t entry_at, const struct entry_draft *draft)
+{
+    struct entry_header header = {.version = draft->version,
+                                  .value_length = draft->value_length,
+                                  .key_length = draft->key_length,
+                                  .kind = draft->kind,
+                                  .flags = draft->flags,
+                                  .client = draft->origin.client,
+                                  .number = draft->origin.number};
+    if (c->seal_whole || entry_bytes(&header) <= SEAL_WHOLE_BYTES)
+        header.flags |= ENTRY_SEALED_WHOLE;
+    struct entry_header *memory = at_address(c, entry_at);
+    racy_begin();
+    store64(&memory->version, draft->version);
+    racy_begin();
+    racy_copy(&memory->value_length, &header.value_length, ENTRY_HEADER - SEAL_FROM);
+    entry_fill(c, entry_at, ENTRY_HEADER, draft->key, draft->key_length);
+    if (draft->value)
+        entry_fill(c, entry_at, ENTRY_HEADER + draft->key_length, draft->value, draft->value_length);
+    store64(&memory->seal, entry_seal(&c->view, c->descriptor, entry_at, &header));
+}
+
+/* ---- Plausibility ---- */
+
+static bool lengths_fit(const struct entry_header *header)
+{
+    switch (header->kind) {
+    case ENTRY_VALUE:
+    case ENTRY_RESERVED:
+    case ENTRY_DEAD:
+        return header->key_length >= 1 && header->key_length <= BELAY_KEY_MAX && header->value_length <= BELAY_VALUE_MAX;
+    case ENTRY_REMOVE:
+        return header->key_length >= 1 && header->key_length <= BELAY_KEY_MAX && header->value_length == 0;
+    case ENTRY_CLEAR:
+        return header->key_length == 0 && header->value_length == 0;
+    default:
+        return false;
+    }
+}
+
+bool entry_fits(const struct arena_view *view, const struct copy_descriptor *descriptor, uint64_t entry_at,
+                const struct entry_header *header)
+{
+    if (!lengths_fit(header))
+        return false;
+    size_t bytes = entry_bytes(header), piece = piece_at(view, entry_at);
+    const struct segment_header *before = memory_at(view, descriptor, address_of(view, segment_of(view, entry_at), 0));
+    while (bytes > piece) {
+        bytes -= piece;
+        entry_at = next_piece(view, entry_at);
+        piece = piece_at(view, entry_at);
+        const struct segment_header *segment =
+            memory_at(view, descriptor, address_of(view, segment_of(view, entry_at), 0));
+        if (!before || !segment || segment->magic != SEGMENT_LOG_MAGIC || segment->sequence != before->sequence + 1)
+            return false;
+        before = segment;
+    }
+    return true;
+}
