@@ -92,7 +92,6 @@ kernel_copy_module() {
     compgen -G "$target/*-${name%%.ko*}.ko" >/dev/null && return
     case $name in
     *.xz) xz -dc "$file" ;;
-    *.zst) zstd -dcq "$file" ;;
     *) cat "$file" ;;
     esac >"$target/$number-${name%%.ko*}.ko"
 }
