@@ -6,7 +6,7 @@
 #   kernel/image, kernel/modules/   the kernel; the modules the guest loads, in loading order
 #   initrd-CHECKSUM                 an initramfs of those modules, busybox and guest/init
 
-kernel_cache=${BELAY_GUEST_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/belay/guest-kernel}
+kernel_cache=${BELAY_GUEST_CACHE:-${XDG_CACHE_HOME:-${HOME:-~}/.cache}/belay/guest-kernel}
 kernel_init=${BASH_SOURCE[0]%/*}/init
 
 # rdma_rxe of some kernels asks for the crc32 module by a name that only crc32_generic answers to; others lack it.
