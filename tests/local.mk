@@ -25,6 +25,7 @@ tests_unit_test_fabric_shm_SOURCES = tests/unit/test_fabric_shm.c tests/unit/fab
 tests_unit_test_fabric_shm_LDADD = $(UNIT_LIBS)
 
 include tests/unit/copy.mk
+include tests/unit/verbs.mk
 endif
 
 # check_PROGRAMS += tests/mpi/NAME

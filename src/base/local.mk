@@ -4,4 +4,6 @@ libbelay_la_SOURCES += \
     src/base/fence.h \
     src/base/log.c \
     src/base/log.h \
+    src/base/siphash.c \
+    src/base/siphash.h \
     src/base/spin.h

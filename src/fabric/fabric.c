@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The common part: the region, the table of peers, the checks of every call, and which transport carries it out. */
+#include "config.h"
+
 #include "base/log.h"
 #include "belay.h"
 #include "fabric/card.h"
@@ -11,6 +13,12 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
+
+#ifdef HAVE_VERBS
+static const struct transport_ops *const verbs_ops = &verbs_transport;
+#else
+static const struct transport_ops *const verbs_ops = NULL;
+#endif
 
 /* ---- Statistics ----------------------------------------------------------------------------------------------- */
 
@@ -87,7 +95,7 @@ static int check_options(const struct fabric_options *options)
         return log_error(BELAY_ERR_INVALID, "a fabric without a handler");
     if (!options->shm && !options->verbs)
         return log_error(BELAY_ERR_INVALID, "a fabric without a transport");
-    if (options->verbs && !&verbs_transport)
+    if (options->verbs && !verbs_ops)
         return log_error(BELAY_ERR_NOT_SUPPORTED,
                          "this build has no verbs transport: install libibverbs-dev and "
                          "librdmacm-dev, configure again, or use BELAY_TRANSPORT=shm");
@@ -124,7 +132,7 @@ static int create_transports(fabric *f, const struct fabric_options *options)
 {
     int result = BELAY_OK;
     if (options->verbs)
-        result = verbs_transport.create(f, &f->verbs);
+        result = verbs_ops->create(f, &f->verbs);
     if (!result && options->shm)
         result = shm_transport.create(f, &f->shm);
     if (result)

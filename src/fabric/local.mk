@@ -16,5 +16,16 @@ libbelay_la_SOURCES += \
 
 # The sources of the verbs transport. What a release contains does not depend on HAVE_VERBS.
 if HAVE_VERBS
-libbelay_la_SOURCES +=
+libbelay_la_SOURCES += \
+    src/fabric/verbs.c \
+    src/fabric/verbs.h \
+    src/fabric/verbs_complete.c \
+    src/fabric/verbs_connect.c \
+    src/fabric/verbs_device.c \
+    src/fabric/verbs_handshake.c \
+    src/fabric/verbs_overflow.c \
+    src/fabric/verbs_overflow.h \
+    src/fabric/verbs_queue.c \
+    src/fabric/verbs_receive.c \
+    src/fabric/verbs_region.c
 endif

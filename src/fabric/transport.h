@@ -93,8 +93,7 @@ struct fabric_transport {
 };
 
 extern const struct transport_ops shm_transport;
-/* NULL in a build without verbs.c. */
-extern const struct transport_ops verbs_transport __attribute__((weak));
+extern const struct transport_ops verbs_transport; /* with HAVE_VERBS only */
 
 /* ---- The address ---------------------------------------------------------------------------------------------- */
 
