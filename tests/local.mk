@@ -8,6 +8,12 @@ if HAVE_CMOCKA
 check_PROGRAMS += tests/unit/test_log
 tests_unit_test_log_LDADD = $(UNIT_LIBS)
 
+check_PROGRAMS += tests/unit/test_settings
+tests_unit_test_settings_LDADD = $(UNIT_LIBS)
+
+check_PROGRAMS += tests/unit/test_settings_xml
+tests_unit_test_settings_xml_LDADD = $(UNIT_LIBS)
+
 check_PROGRAMS += tests/unit/test_spin
 tests_unit_test_spin_LDADD = $(UNIT_LIBS)
 
@@ -27,6 +33,8 @@ tests_unit_test_fabric_shm_LDADD = $(UNIT_LIBS)
 include tests/unit/copy.mk
 include tests/unit/verbs.mk
 endif
+
+include tests/fuzz/local.mk
 
 # check_PROGRAMS += tests/mpi/NAME
 # tests_mpi_NAME_LDADD = $(INTERNAL_LIBS)    only if it needs hidden symbols

@@ -100,9 +100,9 @@ typedef struct settings_file settings_file;
 
 enum { SETTINGS_FILE_MAX = 1024 * 1024 }; /* bytes of the largest file that is accepted */
 
-/* Read an XML file (see settings_xml.c for its form). Errors: CONFIG, NOT_SUPPORTED (a value that Apache Ignite knows
- * and Belay does not have), NO_MEMORY. */
-int settings_file_load(const char *path, settings_file **file);
+/* Read an XML file (see settings_xml.c for its form). @p origin tells in messages who named the file. Errors: CONFIG,
+ * NOT_SUPPORTED (a value that Apache Ignite knows and Belay does not have), NO_MEMORY. */
+int settings_file_load(const char *path, const char *origin, settings_file **file);
 
 /* The same for bytes in memory; @p path is used in messages. */
 int settings_file_parse(const char *path, const void *bytes, size_t length, settings_file **file);
@@ -139,7 +139,7 @@ int settings_check_cache(const struct cache_settings *settings);
 
 struct settings_difference {
     const char *field;          /* name in the struct; constant */
-    char left[192], right[192]; /* the values as text, and in brackets where they came from */
+    char left[288], right[288]; /* the values as text, and in brackets where they came from */
 };
 
 /* Compare what must be equal on all nodes: for caches everything, for nodes the settings marked so in the table.
