@@ -33,6 +33,9 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#ifdef __GNUC__
+#pragma GCC visibility push(default)
+#endif
 
 #define BELAY_VERSION_MAJOR 0
 #define BELAY_VERSION_MINOR 1
@@ -401,6 +404,9 @@ typedef struct belay_cache_stats {
 
 int belay_stats(belay_cache *cache, belay_cache_stats *stats);
 
+#ifdef __GNUC__
+#pragma GCC visibility pop
+#endif
 #ifdef __cplusplus
 }
 #endif

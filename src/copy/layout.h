@@ -103,6 +103,17 @@ struct entry_header {
 };
 _Static_assert(sizeof(struct entry_header) == 32, "entries are laid out in memory of several nodes");
 
+/* The address @p bytes further in the log: the headers of the segments in between are stepped over. */
+static inline uint64_t log_advance(uint64_t address, uint64_t bytes, uint32_t segment_size)
+{
+    uint64_t left = segment_size - address % segment_size;
+    if (bytes < left)
+        return address + bytes;
+    uint64_t room = segment_size - sizeof(struct segment_header); /* of a whole segment */
+    bytes -= left;
+    return address + left + bytes / room * segment_size + sizeof(struct segment_header) + bytes % room;
+}
+
 /*
  * A slot: one word, switched atomically.
  *   bits  0-15 fingerprint, 16-51 logical address / 8, 52-59 length class, 60-63 tag

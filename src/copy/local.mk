@@ -10,6 +10,8 @@ libbelay_la_SOURCES += \
     src/copy/copy_private.h \
     src/copy/entry.c \
     src/copy/index.c \
+    src/copy/keys.c \
+    src/copy/keys.h \
     src/copy/layout.h \
     src/copy/log.c \
     src/copy/pending.c \

@@ -32,7 +32,7 @@ static int read_boot_id(char *text, size_t size)
  * Processes of one boot and one pid namespace can reach each other's memory through /proc.
  * BELAY_TEST_HOST, a hook for tests, makes processes of one host look like several.
  */
-static int identify_host(unsigned char host[16])
+int fabric_host_identity(unsigned char host[FABRIC_HOST_SIZE])
 {
     char boot[64];
     char text[256];
@@ -65,7 +65,7 @@ int card_init(struct fabric_card *card, int node, size_t region_size)
 {
     *card = (struct fabric_card){
         .magic = FABRIC_MAGIC, .protocol = FABRIC_PROTOCOL, .region_size = region_size, .node = node};
-    int result = identify_host(card->host);
+    int result = fabric_host_identity(card->host);
     if (!result)
         result = draw_incarnation(&card->incarnation);
     return result;

@@ -368,6 +368,12 @@ void *fabric_map(const fabric *f, int peer)
     return link ? link->map : NULL;
 }
 
+size_t fabric_peer_region_size(const fabric *f, int peer)
+{
+    const struct fabric_link *link = peer_valid(f, peer) ? link_at(f, peer) : NULL;
+    return link ? link->region_size : 0;
+}
+
 /* ---- Posting -------------------------------------------------------------------------------------------------- */
 
 static bool in_range(uint64_t offset, size_t length, uint64_t size)
@@ -397,7 +403,7 @@ int fabric_write(fabric *f, int peer, uint64_t remote_offset, const void *local,
     if (!link)
         return no_live_link(f, peer);
     if (!in_range(remote_offset, length, link->region_size) ||
-        (length > FABRIC_INLINE_MAX && !in_own_region(f, local, length)))
+        (length > FABRIC_INLINE_MAX && !link->map && !in_own_region(f, local, length)))
         return bad_range(peer, remote_offset, length);
     *ticket = 0;
     if (length == 0)

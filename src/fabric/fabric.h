@@ -20,7 +20,8 @@
  * Handlers run inside fabric_poll(). They may post (messages with FABRIC_QUEUE only) and must not poll.
  *
  * Memory: the local side of reads, and of writes longer than FABRIC_INLINE_MAX, lies in this node's own region and must
- * not change until the ticket is done. Shorter writes are copied when posted. An aligned write of 8 bytes is placed
+ * not change until the ticket is done; for a peer that fabric_map() gives it may lie anywhere. Shorter writes are copied when
+ * posted. An aligned write of 8 bytes is placed
  * as one atomic store.
  */
 #ifndef BELAY_FABRIC_H
@@ -37,6 +38,7 @@ enum {
     FABRIC_IOV_MAX = 4,
     FABRIC_ADDRESS_SIZE = 256,
     FABRIC_SECRET_SIZE = 16,
+    FABRIC_HOST_SIZE = 16,
     FABRIC_AGAIN = 1 /* fabric_send: no room now, poll and try again */
 };
 
@@ -88,6 +90,10 @@ struct fabric_stats {
     unsigned peers_shm, peers_verbs, connected; /* now */
 };
 
+/* Which host this is: equal for processes that can share memory. BELAY_TEST_HOST=name, for tests, makes several of one
+ * host. Errors: SYSTEM, CONFIG. */
+int fabric_host_identity(unsigned char identity[FABRIC_HOST_SIZE]);
+
 /*
  * Set up the transports and allocate the region (zeroed; shared memory that is registered with the device where there
  * is one). Errors: NO_DEVICE, MEMLOCK, NO_MEMORY, SYSTEM, NOT_SUPPORTED (verbs in a build without), each logged with
@@ -121,6 +127,9 @@ size_t fabric_region_size(const fabric *f);
 
 /* The peer's region in this process's memory (read-write), or NULL when the peer is on another host. */
 void *fabric_map(const fabric *f, int peer);
+
+/* Bytes of a known peer's region; 0 if the peer is unknown. */
+size_t fabric_peer_region_size(const fabric *f, int peer);
 
 /* One-sided. Offsets and lengths are checked against the peer's region size. Flags: SIGNALED, MORE. */
 int fabric_write(fabric *f, int peer, uint64_t remote_offset, const void *local, size_t length, unsigned flags,
