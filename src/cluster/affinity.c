@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "cluster/affinity.h"
+
+#include <stdlib.h>
+
+struct candidate {
+    uint64_t weight;
+    int node;
+};
+
+/* The finalizer of SplitMix64 (G. Steele, D. Lea, C. Flood, OOPSLA 2014): every input bit reaches every output bit. */
+static uint64_t mix(uint64_t x)
+{
+    x += 0x9e3779b97f4a7c15ull;
+    x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9ull;
+    x = (x ^ (x >> 27)) * 0x94d049bb133111ebull;
+    return x ^ (x >> 31);
+}
+
+static int heavier_first(const void *a, const void *b)
+{
+    const struct candidate *x = a, *y = b;
+    if (x->weight != y->weight)
+        return x->weight > y->weight ? -1 : 1;
+    return x->node - y->node;
+}
+
+static bool host_taken(const struct view *view, const int *nodes, int count, uint64_t host)
+{
+    for (int i = 0; i < count; ++i)
+        if (view->members[nodes[i]].host == host)
+            return true;
+    return false;
+}
+
+/* Heaviest first: one pass that takes a new host each time, then passes for what is still missing. */
+static int choose(const struct view *view, struct candidate *sorted, int servers, int copies, int *nodes)
+{
+    int count = 0;
+    for (int i = 0; i < servers && count < copies; ++i) {
+        if (!host_taken(view, nodes, count, view->members[sorted[i].node].host)) {
+            nodes[count++] = sorted[i].node;
+            sorted[i].node = -1;
+        }
+    }
+    for (int i = 0; i < servers && count < copies; ++i)
+        if (sorted[i].node >= 0)
+            nodes[count++] = sorted[i].node;
+    return count;
+}
+
+int affinity_assign(const struct view *view, uint32_t partition, int copies, int *nodes)
+{
+    struct candidate *candidates = malloc((size_t)view->nodes * sizeof *candidates);
+    if (!candidates)
+        return BELAY_ERR_NO_MEMORY;
+    int servers = 0;
+    for (int i = 0; i < view->nodes; ++i) {
+        if (!view->members[i].server)
+            continue;
+        candidates[servers].node = i;
+        candidates[servers].weight = mix(mix(partition) ^ (uint64_t)i);
+        ++servers;
+    }
+    qsort(candidates, (size_t)servers, sizeof *candidates, heavier_first);
+    int count = choose(view, candidates, servers, copies, nodes);
+    free(candidates);
+    return count;
+}

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/**
+ * @file affinity.h
+ * Which nodes hold the copies of a partition: rendezvous (highest random weight) hashing, D. Thaler and
+ * C. Ravishankar, "Using Name-Based Mappings to Increase Hit Rates", IEEE/ACM Transactions on Networking 6(1), 1998.
+ *
+ * Every node computes the same answer from the view alone. A node that leaves moves only the copies it held. Backups go
+ * to hosts that hold no copy yet, as long as there are any.
+ */
+#ifndef BELAY_AFFINITY_H
+#define BELAY_AFFINITY_H
+
+#include "cluster/view.h"
+
+/*
+ * Choose up to @p copies servers for @p partition among all servers of the view (dead ones too: where copies were is
+ * decided by who was there when they were made).
+ * @param[out] nodes room for @p copies ids; the primary first.
+ * @return how many were chosen: the smaller of @p copies and the number of servers, or BELAY_ERR_NO_MEMORY.
+ */
+int affinity_assign(const struct view *view, uint32_t partition, int copies, int *nodes);
+
+#endif

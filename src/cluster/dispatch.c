@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "cluster/dispatch.h"
+
+#include "base/log.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct self_message {
+    struct self_message *next;
+    size_t length;
+    unsigned char bytes[];
+};
+
+static int handle_reply(belay_node *node, int peer, const struct message_header *header, const void *body,
+                        size_t length)
+{
+    struct call *call = calls_take(&node->calls, header->call, peer);
+    if (call)
+        call->answered(call, header->status, body, length);
+    return BELAY_OK;
+}
+
+void dispatch_message(void *context, int peer, const void *message, size_t length)
+{
+    belay_node *node = context;
+    struct message_header header;
+    int result = BELAY_ERR_PROTOCOL;
+    if (length >= sizeof header) {
+        memcpy(&header, message, sizeof header);
+        const void *body = (const unsigned char *)message + sizeof header;
+        size_t body_length = length - sizeof header;
+        if (header.type == MESSAGE_REPLY)
+            result = handle_reply(node, peer, &header, body, body_length);
+        else if (header.type < MESSAGE_TYPES && node->handlers[header.type])
+            result = node->handlers[header.type](node, peer, &header, body, body_length);
+    }
+    if (result >= 0)
+        return;
+    atomic_fetch_add_explicit(&node->malformed, 1, memory_order_relaxed);
+    log_error(BELAY_ERR_PROTOCOL, "node %d sent a malformed message (type %d, %zu bytes): it is cut off", peer,
+              length >= sizeof header ? header.type : -1, length);
+    if (peer != node->id) {
+        fabric_cut(node->fabric, peer);
+        dispatch_lost(node, peer, "sent a malformed message");
+    }
+}
+
+void dispatch_lost(void *context, int peer, const char *why)
+{
+    belay_node *node = context;
+    bool was_alive = atomic_exchange_explicit(&node->view->members[peer].alive, false, memory_order_acq_rel);
+    if (!was_alive)
+        return;
+    if (!atomic_load(&node->closing))
+        log_warn("node %d is lost: %s", peer, why);
+    calls_fail(&node->calls, peer, BELAY_ERR_NODE_FAILED);
+    for (int i = 0; i < node->lost_hook_count; ++i)
+        node->lost_hooks[i](node, peer);
+}
+
+/* ---- Messages to oneself: rare (registry, segments), so they are simply kept in a list ---- */
+
+static int queue_self(belay_node *node, const struct message_header *header, const struct iovec *parts, int count)
+{
+    size_t length = sizeof *header;
+    for (int i = 0; i < count; ++i)
+        length += parts[i].iov_len;
+    struct self_message *message = malloc(sizeof *message + length);
+    if (!message)
+        return log_error(BELAY_ERR_NO_MEMORY, "no memory for a message of %zu bytes", length);
+    message->next = NULL;
+    message->length = length;
+    unsigned char *at = message->bytes;
+    memcpy(at, header, sizeof *header);
+    at += sizeof *header;
+    for (int i = 0; i < count; ++i) {
+        if (parts[i].iov_len)
+            memcpy(at, parts[i].iov_base, parts[i].iov_len);
+        at += parts[i].iov_len;
+    }
+    spin_acquire(&node->self_lock);
+    *node->self_last = message;
+    node->self_last = &message->next;
+    spin_release(&node->self_lock);
+    atomic_store_explicit(&node->self_waiting, true, memory_order_release);
+    fabric_wake(node->fabric);
+    return BELAY_OK;
+}
+
+int dispatch_self(belay_node *node)
+{
+    int handled = 0;
+    while (atomic_load_explicit(&node->self_waiting, memory_order_acquire)) {
+        spin_acquire(&node->self_lock);
+        struct self_message *message = node->self_first;
+        node->self_first = NULL;
+        node->self_last = &node->self_first;
+        atomic_store_explicit(&node->self_waiting, false, memory_order_relaxed);
+        spin_release(&node->self_lock);
+        while (message) {
+            struct self_message *next = message->next;
+            dispatch_message(node, node->id, message->bytes, message->length);
+            free(message);
+            message = next;
+            ++handled;
+        }
+    }
+    return handled;
+}
+
+int node_send(belay_node *node, int peer, const struct message_header *header, const struct iovec *parts, int count,
+              unsigned flags)
+{
+    struct iovec all[FABRIC_IOV_MAX];
+    if (peer == node->id)
+        return queue_self(node, header, parts, count);
+    if (count >= FABRIC_IOV_MAX)
+        return log_error(BELAY_ERR_INVALID, "a message of %d parts", count);
+    all[0] = part_of(header, sizeof *header);
+    for (int i = 0; i < count; ++i)
+        all[i + 1] = parts[i];
+    return fabric_send(node->fabric, peer, all, count + 1, flags);
+}
+
+void node_reply(belay_node *node, int peer, uint32_t call, int status, const void *body, size_t length)
+{
+    if (call == 0)
+        return;
+    struct message_header header = {
+        .type = MESSAGE_REPLY, .call = call, .status = status, .view = node->view->number};
+    struct iovec part = part_of(body, length);
+    node_send(node, peer, &header, &part, 1, FABRIC_QUEUE);
+}

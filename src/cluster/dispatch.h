@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What comes up from the fabric: messages to their handlers, losses to those who must know. */
+#ifndef BELAY_DISPATCH_H
+#define BELAY_DISPATCH_H
+
+#include "cluster/node.h"
+
+/* The fabric's callbacks; the context is the node. */
+void dispatch_message(void *node, int peer, const void *message, size_t length);
+void dispatch_lost(void *node, int peer, const char *why);
+
+/* Handle the messages that this node sent to itself. @return their number. */
+int dispatch_self(belay_node *node);
+
+#endif

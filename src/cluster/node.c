@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "cluster/node.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+int node_create(const struct node_settings *settings, belay_node **out)
+{
+    belay_node *node = calloc(1, sizeof *node);
+    if (!node)
+        return log_error(BELAY_ERR_NO_MEMORY, "no memory for the node");
+    node->settings = *settings;
+    node->progress_cpu = -1;
+    node->self_last = &node->self_first;
+    int result = calls_create(&node->calls);
+    if (result != BELAY_OK) {
+        free(node);
+        return log_error(result, "no memory for the table of calls");
+    }
+    *out = node;
+    return BELAY_OK;
+}
+
+void node_destroy(belay_node *node)
+{
+    calls_destroy(&node->calls);
+    settings_file_free(node->config_file);
+    view_free(node->view);
+    free(node->close_wanted);
+    free(node->close_calls);
+    free(node);
+}
+
+void node_handle(belay_node *node, enum message_type type, message_handler handler)
+{
+    node->handlers[type] = handler;
+}
+
+void node_add_progress_hook(belay_node *node, progress_hook hook)
+{
+    node->progress_hooks[node->progress_hook_count++] = hook;
+}
+
+void node_add_lost_hook(belay_node *node, lost_hook hook)
+{
+    node->lost_hooks[node->lost_hook_count++] = hook;
+}
+
+uint64_t node_deadline(const belay_node *node)
+{
+    return clock_deadline(node->settings.operation_timeout_ms);
+}

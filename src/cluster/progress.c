@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/**
+ * @file progress.c
+ * Who makes progress, and who sleeps.
+ *
+ * Every waiting caller polls; the progress thread polls for peers while nobody waits. It spins for a short while after the
+ * last event, then sleeps until the fabric wakes it: an idle node costs nothing. Jobs often have more threads than
+ * cores, so whoever has polled in vain for a while gives its core away.
+ */
+#include "base/clock.h"
+#include "base/log.h"
+#include "cluster/dispatch.h"
+#include "cluster/node.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <string.h>
+#include <unistd.h>
+
+enum {
+    SPIN_NS = 50 * 1000,    /* the progress thread polls this long after the last event */
+    BUSY_SLEEP_MS = 1,      /* something is waiting that the fabric may not announce */
+    ROUNDS_BEFORE_YIELD = 128,
+    ROUNDS_PER_CLOCK = 64
+};
+
+int node_progress(belay_node *node)
+{
+    if (!spin_try(&node->progress_lock))
+        return 0;
+    bool busy = false;
+    int done = fabric_poll(node->fabric);
+    if (atomic_load_explicit(&node->self_waiting, memory_order_relaxed))
+        done += dispatch_self(node);
+    for (int i = 0; i < node->progress_hook_count; ++i)
+        done += node->progress_hooks[i](node, &busy);
+    atomic_store_explicit(&node->busy, busy, memory_order_relaxed);
+    spin_release(&node->progress_lock);
+    return done;
+}
+
+void node_wait_begin(struct node_wait *wait, belay_node *node, uint64_t deadline)
+{
+    wait->node = node;
+    wait->deadline = deadline;
+    wait->rounds = wait->idle_rounds = 0;
+    if (node->thread_running)
+        fabric_poller_enter(node->fabric);
+}
+
+bool node_wait_more(struct node_wait *wait)
+{
+    if (node_progress(wait->node) > 0)
+        wait->idle_rounds = 0;
+    else if (++wait->idle_rounds > ROUNDS_BEFORE_YIELD)
+        sched_yield();
+    else
+        spin_pause();
+    return ++wait->rounds % ROUNDS_PER_CLOCK != 0 || !wait->deadline || clock_now() <= wait->deadline;
+}
+
+void node_wait_end(struct node_wait *wait)
+{
+    if (wait->node->thread_running)
+        fabric_poller_leave(wait->node->fabric);
+}
+
+/* Sleep, unless something came up or callers of this process are polling anyway (then fabric_sleep() does not announce
+ * this thread). */
+static void sleep_until_woken(belay_node *node)
+{
+    fabric_sleep(node->fabric, atomic_load_explicit(&node->busy, memory_order_relaxed) ? BUSY_SLEEP_MS : -1);
+}
+
+static void *progress_thread(void *context)
+{
+    belay_node *node = context;
+    uint64_t last_event = clock_now();
+    while (!atomic_load_explicit(&node->stop, memory_order_acquire)) {
+        if (node_progress(node) > 0) {
+            last_event = clock_now();
+            continue;
+        }
+        if (clock_now() - last_event < SPIN_NS) {
+            sched_yield();
+            continue;
+        }
+        sleep_until_woken(node);
+        last_event = clock_now();
+    }
+    return NULL;
+}
+
+int node_start_thread(belay_node *node)
+{
+    int error = pthread_create(&node->thread, NULL, progress_thread, node);
+    if (error)
+        return log_error(BELAY_ERR_SYSTEM, "cannot start the progress thread: %s", strerror(error));
+    node->thread_running = true;
+    if (node->progress_cpu >= 0) {
+        cpu_set_t set;
+        CPU_ZERO(&set);
+        CPU_SET((unsigned)node->progress_cpu, &set);
+        error = pthread_setaffinity_np(node->thread, sizeof set, &set);
+        if (error)
+            log_warn("cannot bind the progress thread to cpu %d: %s", node->progress_cpu, strerror(error));
+    }
+    return BELAY_OK;
+}
+
+void node_stop_thread(belay_node *node)
+{
+    if (!node->thread_running)
+        return;
+    atomic_store_explicit(&node->stop, true, memory_order_release);
+    fabric_wake(node->fabric);
+    pthread_join(node->thread, NULL);
+    node->thread_running = false;
+}
