@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "mirror/mirror.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "mirror/mirror_private.h"
+
+#include <stdlib.h>
+
+/* Partitions with pending or parked work. A partition joins under its own lock, so the list has a lock of its own, taken
+ * last. */
+void partition_activate(struct partition *partition)
+{
+    struct mirror *mirror = partition->node->mirror;
+    if (partition->active)
+        return;
+    partition->active = true;
+    spin_acquire(&mirror->active_lock);
+    partition->active_next = mirror->active;
+    atomic_store_explicit(&mirror->active, partition, memory_order_relaxed);
+    spin_release(&mirror->active_lock);
+}
+
+static struct partition *take_active(struct mirror *mirror)
+{
+    spin_acquire(&mirror->active_lock);
+    struct partition *list = mirror->active;
+    atomic_store_explicit(&mirror->active, NULL, memory_order_relaxed);
+    spin_release(&mirror->active_lock);
+    return list;
+}
+
+static int attend(struct partition *partition, bool *busy)
+{
+    spin_acquire(&partition->lock);
+    partition->active = false;
+    int done = partition_publish_ready(partition);
+    done += partition_recycle_ready(partition);
+    if (partition->parked_first && !partition->provision.running)
+        partition->unpark(partition);
+    if (partition->pending_first || partition->parked_first || partition->freed) {
+        partition_activate(partition);
+        *busy = true;
+    }
+    spin_release(&partition->lock);
+    return done;
+}
+
+static int progress(belay_node *node, bool *busy)
+{
+    struct mirror *mirror = node->mirror;
+    int done = 0;
+    if (!atomic_load_explicit(&mirror->active, memory_order_relaxed))
+        return 0;
+    for (struct partition *partition = take_active(mirror), *next; partition; partition = next) {
+        next = partition->active_next;
+        done += attend(partition, busy);
+    }
+    return done;
+}
+
+int mirror_create(belay_node *node, partition_finder find)
+{
+    node->mirror = calloc(1, sizeof *node->mirror);
+    if (!node->mirror)
+        return log_error(BELAY_ERR_NO_MEMORY, "no memory for the mirror");
+    node->mirror->find = find;
+    node_add_progress_hook(node, progress);
+    mirror_handle_segments(node);
+    mirror_handle_digests(node);
+    return BELAY_OK;
+}
+
+void mirror_destroy(belay_node *node)
+{
+    free(node->mirror);
+    node->mirror = NULL;
+}
+
+bool mirror_sweep_wanted(belay_node *node)
+{
+    struct mirror *mirror = node->mirror;
+    return atomic_load_explicit(&mirror->sweep_wanted, memory_order_relaxed) &&
+           atomic_exchange_explicit(&mirror->sweep_wanted, false, memory_order_relaxed);
+}
+
+int mirror_fence(belay_node *node, uint64_t deadline)
+{
+    int result = BELAY_OK;
+    for (int peer = 0; peer < node->view->nodes && result == BELAY_OK; ++peer) {
+        fabric_ticket ticket;
+        if (peer == node->id || fabric_peer_state(node->fabric, peer) != FABRIC_CONNECTED ||
+            fabric_fence(node->fabric, peer, &ticket) != BELAY_OK)
+            continue;
+        struct node_wait wait;
+        node_wait_begin(&wait, node, deadline);
+        while (!fabric_done(node->fabric, peer, ticket) && view_alive(node->view, peer)) {
+            if (!node_wait_more(&wait)) {
+                result = log_quiet(BELAY_ERR_TIMEOUT, "writes to node %d are not completed within the timeout", peer);
+                break;
+            }
+        }
+        node_wait_end(&wait);
+    }
+    return result;
+}

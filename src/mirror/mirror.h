@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/**
+ * @file mirror.h
+ * The mirror layer at one node: which partitions progress must look at, and the messages between primaries and backups.
+ */
+#ifndef BELAY_MIRROR_H
+#define BELAY_MIRROR_H
+
+#include "mirror/partition.h"
+
+/* How handlers find a partition; of the cache layer. NULL: no such cache or partition here. */
+typedef struct partition *(*partition_finder)(belay_node *node, uint16_t cache, uint32_t number);
+
+int mirror_create(belay_node *node, partition_finder find);
+void mirror_destroy(belay_node *node);
+
+/* Did some copy find no room since the last call? Then all nodes should sweep. Under the progress lock. */
+bool mirror_sweep_wanted(belay_node *node);
+
+/* Wait until everything this node pushed so far is on the backups. */
+int mirror_fence(belay_node *node, uint64_t deadline);
+
+#endif

@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/**
+ * @file partition.h
+ * One partition at one node: the copy it holds, and if it is the primary, its backups.
+ *
+ * An update's way: the cache layer stages a change in the copy and calls partition_push(): the effects go to every backup in
+ * order. A FULL_SYNC change then waits in the queue of pending updates until every backup has its entry; only then is it
+ * published and answered. All other changes are published at once, and overtake.
+ *
+ * Threads: `lock` guards everything here and the copy's private state; readers of the copy's bytes need no lock. Never wait,
+ * make progress or call upwards (but for update->published) while holding it.
+ */
+#ifndef BELAY_PARTITION_H
+#define BELAY_PARTITION_H
+
+#include "base/spin.h"
+#include "cluster/node.h"
+#include "copy/copy.h"
+
+enum { PARTITION_BACKUPS_MAX = 63 };
+
+/* Where a backup keeps the partition's segments. */
+struct backup {
+    int node;           /* -1: lost */
+    uint64_t descriptor_offset; /* in its region; known with its first segments */
+    fabric_ticket unsettled; /* while partition.unsettled: of the last push that still reads changing bytes */
+    uint32_t map_end;   /* logical segments known in `physical` */
+    uint32_t *physical; /* by logical segment; ARENA_NO_SEGMENT: not attached */
+};
+
+/* One update in flight. Memory of the caller until `published` is called, or partition_push() says it is done. */
+struct update {
+    struct copy_change change;
+    bool has_change; /* false: nothing to publish, only to be answered after earlier updates */
+    fabric_ticket tickets[PARTITION_BACKUPS_MAX]; /* of the entry, by backup */
+    struct update *next;
+    void (*published)(struct update *update); /* under the partition's lock: must be quick */
+};
+
+struct provision_call {
+    struct call call;
+    struct partition *partition;
+    int backup;
+    bool attached;
+};
+
+#define PROVISION_NEVER_FAILED UINT32_MAX
+
+/* Room that is being asked for at the backups. */
+struct provision {
+    uint32_t first, count;
+    uint32_t *physical; /* own segments, attached when every backup has its own */
+    struct provision_call *calls; /* by backup */
+    unsigned missing;   /* answers */
+    int result;         /* of the answers so far */
+    bool running, urgent;
+    uint32_t failures; /* provisions that failed, ever */
+    uint64_t retry_at; /* after a failure; clock_now() */
+};
+
+/* An operation that cannot go on yet waits here; the cache layer knows what it is. */
+struct parked {
+    struct parked *next;
+};
+
+/* A segment without live entries, to be reused when all pushes that may still read from it are done. */
+struct freed_segment {
+    struct freed_segment *next;
+    uint32_t logical;
+    fabric_ticket fences[]; /* by backup */
+};
+
+struct partition {
+    _Alignas(64) spin_lock lock;
+    struct copy *copy; /* NULL: this node holds none */
+    belay_node *node;
+    uint16_t cache;
+    uint32_t number;
+    uint64_t descriptor_offset; /* of the copy here, in this node's region */
+    int primary;                /* node id */
+    int backup_count;
+    struct backup *backups;
+
+    struct update *pending_first, **pending_last;
+    struct parked *parked_first, **parked_last;
+    struct freed_segment *freed;
+    struct provision provision;
+
+    bool unsettled;
+    bool active; /* in the node's list of partitions that progress must look at */
+    struct partition *active_next;
+    void (*unpark)(struct partition *partition); /* of the cache layer: retries parked operations, oldest first */
+
+    uint64_t updates, pushes, push_bytes;
+};
+
+int partition_init(struct partition *partition, belay_node *node, uint16_t cache, uint32_t number, const int *nodes,
+                   unsigned copies, uint64_t descriptor_offset);
+void partition_destroy(struct partition *partition);
+
+static inline bool partition_is_primary(const struct partition *partition)
+{
+    return partition->primary == partition->node->id;
+}
+
+/* Do not begin a change now: a backup's queue is full, or an index page is still on its way from this copy's bytes. */
+bool partition_must_wait(struct partition *partition);
+
+/* Push the effects of a change to all backups. @p tickets (by backup) of its last effect before the slot; NULL: nobody
+ * will wait. */
+void partition_push(struct partition *partition, const struct copy_change *change, fabric_ticket *tickets);
+
+/* Push and publish a change that nobody waits for: structural ones, and updates in the asynchronous modes. */
+void partition_push_now(struct partition *partition, struct copy_change *change);
+
+/*
+ * Push an update; publish it now if every backup has it already and nothing is before it in the queue, else queue it.
+ * @return true: published now, update->published is not called.
+ */
+bool partition_push_sync(struct partition *partition, struct update *update);
+
+/* Queue an answer behind all pending updates. @return true: there are none. */
+bool partition_after_pending(struct partition *partition, struct update *update);
+
+/*
+ * Get room for an entry of @p bytes (0: an index page): at once where there are no backups, else by asking them.
+ * @return BELAY_OK: try again now; FABRIC_AGAIN: park, it will come; BELAY_ERR_NO_SPACE.
+ * @p failures_seen: the operation's memory of failed provisions, PROVISION_NEVER_FAILED at first.
+ */
+int partition_provision(struct partition *partition, size_t bytes, bool urgent, uint32_t *failures_seen);
+
+/* Clean and release after an update, in small steps. */
+void partition_tidy(struct partition *partition);
+/* The same as far as it goes: an arena is full. @return true if something was freed. */
+bool partition_sweep(struct partition *partition);
+
+void partition_park(struct partition *partition, struct parked *parked);
+struct parked *partition_take_parked(struct partition *partition); /* the oldest, or NULL */
+/* Progress must look at this partition. The lock is held. */
+void partition_activate(struct partition *partition);
+
+/* A node that held a copy is gone. */
+void partition_node_lost(struct partition *partition, int node);
+
+#endif

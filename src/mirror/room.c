@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/**
+ * @file room.c
+ * Making room: dead entries are cleaned away a little with every update, and as far as it goes when an arena is full.
+ *
+ * A segment without live entries may still be the source of pushes under way: it is fenced on every backup before it is
+ * reused. Free segments stay with their partition, mapped on all copies, until memory gets short.
+ */
+#include "base/log.h"
+#include "mirror/mirror_private.h"
+
+#include <stdlib.h>
+
+enum {
+    MOVES_PER_UPDATE = 2,
+    MOVES_PER_SWEEP = 256,
+    SHORT_OF_SEGMENTS = 8 /* short: less than 1/8 of the arena is free */
+};
+
+static bool fences_done(const struct partition *partition, const struct freed_segment *freed)
+{
+    for (int i = 0; i < partition->backup_count; ++i) {
+        int node = partition->backups[i].node;
+        if (node >= 0 && !fabric_done(partition->node->fabric, node, freed->fences[i]))
+            return false;
+    }
+    return true;
+}
+
+int partition_recycle_ready(struct partition *partition)
+{
+    int recycled = 0;
+    for (struct freed_segment **at = &partition->freed; *at;) {
+        struct freed_segment *freed = *at;
+        if (!fences_done(partition, freed)) {
+            at = &freed->next;
+            continue;
+        }
+        copy_recycle(partition->copy, freed->logical);
+        *at = freed->next;
+        free(freed);
+        ++recycled;
+    }
+    return recycled;
+}
+
+static bool fence(struct partition *partition, fabric_ticket *fences)
+{
+    bool done = true;
+    for (int i = 0; i < partition->backup_count; ++i) {
+        int node = partition->backups[i].node;
+        fences[i] = 0;
+        if (node >= 0 && fabric_fence(partition->node->fabric, node, &fences[i]) == BELAY_OK)
+            done = done && fabric_done(partition->node->fabric, node, fences[i]);
+    }
+    return done;
+}
+
+/* Take freed segments out of the copy; most can be recycled at once. */
+static void collect_freed(struct partition *partition)
+{
+    uint32_t logical;
+    fabric_ticket fences[PARTITION_BACKUPS_MAX];
+    while (copy_next_freed(partition->copy, &logical)) {
+        if (fence(partition, fences)) {
+            copy_recycle(partition->copy, logical);
+            continue;
+        }
+        size_t fences_size = (size_t)partition->backup_count * sizeof fences[0];
+        struct freed_segment *freed = malloc(sizeof *freed + fences_size);
+        if (!freed) {
+            log_warn("no memory to track a freed segment: it stays unused");
+            continue;
+        }
+        freed->logical = logical;
+        for (int i = 0; i < partition->backup_count; ++i)
+            freed->fences[i] = fences[i];
+        freed->next = partition->freed;
+        partition->freed = freed;
+        partition_activate(partition);
+    }
+}
+
+static bool release_spare(struct partition *partition)
+{
+    uint32_t logical;
+    bool released = false;
+    while (copy_releasable(partition->copy, &logical)) {
+        for (int i = 0; i < partition->backup_count; ++i)
+            if (partition->backups[i].node >= 0)
+                partition_release_at(partition, &partition->backups[i], logical, 1);
+        if (copy_detach(partition->copy, logical) != BELAY_OK)
+            break;
+        released = true;
+    }
+    return released;
+}
+
+/* Move live entries out of thin segments. @return how many moves were made. */
+static int clean(struct partition *partition, bool under_pressure, int moves)
+{
+    struct copy_change change;
+    int made = 0;
+    for (; made < moves && copy_worth_cleaning(partition->copy, under_pressure); ++made) {
+        int result = copy_clean(partition->copy, under_pressure, &change);
+        if (result == COPY_NEEDS_SEGMENTS) {
+            uint32_t failures = PROVISION_NEVER_FAILED;
+            result = partition_provision(partition, BELAY_KEY_MAX, true, &failures);
+            if (result == BELAY_OK)
+                continue;
+        }
+        if (result != BELAY_OK)
+            break;
+        if (change.effect_count > 0)
+            partition_push_now(partition, &change);
+    }
+    collect_freed(partition);
+    return made;
+}
+
+static bool short_of_segments(const struct partition *partition)
+{
+    const arena *a = partition->node->arena;
+    return arena_free_segments(a) < arena_total_segments(a) / SHORT_OF_SEGMENTS;
+}
+
+void partition_tidy(struct partition *partition)
+{
+    if (copy_worth_cleaning(partition->copy, false))
+        clean(partition, false, MOVES_PER_UPDATE);
+    else
+        collect_freed(partition);
+    if (short_of_segments(partition))
+        release_spare(partition);
+}
+
+bool partition_sweep(struct partition *partition)
+{
+    int moves = clean(partition, true, MOVES_PER_SWEEP);
+    partition_recycle_ready(partition);
+    return release_spare(partition) || moves > 0;
+}

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Do the copies of a partition agree? Digests of every segment, from every holder, compared with the primary's. */
+#ifndef BELAY_VERIFY_H
+#define BELAY_VERIFY_H
+
+#include "cluster/node.h"
+
+/*
+ * Compare the copies of one partition, wherever they are, and have the primary check its entries. Adds to @p report.
+ * @p nodes: holders, the primary first; lost ones are left out.
+ * @return BELAY_OK also when they differ; else why they could not be compared.
+ */
+int verify_partition(belay_node *node, uint16_t cache, uint32_t partition, const int *nodes, int copies,
+                     belay_verify_report *report);
+
+#endif
