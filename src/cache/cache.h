@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/**
+ * @file cache.h
+ * One cache at one node, and the registry of all caches of the node.
+ *
+ * What every get and put looks at is fixed when the cache is opened and stands in the first lines of struct belay_cache.
+ */
+#ifndef BELAY_CACHE_H
+#define BELAY_CACHE_H
+
+#include "cache/counters.h"
+#include "cluster/node.h"
+#include "copy/reader.h"
+#include "mirror/partition.h"
+
+#include <pthread.h>
+
+/* A descriptor fetched from a partition's primary on another host. */
+struct fetched_descriptor {
+    spin_lock lock;
+    bool valid;
+    struct copy_descriptor descriptor;
+};
+
+/* Where a node on another host has its descriptors: offset in its region; 0: not known yet. */
+struct known_block {
+    _Atomic uint64_t offset;
+};
+
+/* How this node reads a peer's copies of one cache. */
+struct holder {
+    _Atomic(const struct copy_descriptor *) descriptors; /* mapped, by partition; NULL: not known yet, or other host */
+};
+
+struct belay_cache {
+    belay_node *node;
+    uint16_t number;
+    uint8_t sync; /* belay_sync */
+    int copies;   /* of each partition */
+    uint32_t partition_count;
+    int *holders; /* node ids: copies[partition * copies + i], the primary first */
+    struct partition *partitions;
+    struct holder *peers; /* by node id */
+    struct counters *counters;
+    struct fetched_descriptor *fetched; /* by partition; NULL: every primary is mapped */
+    struct known_block *blocks; /* by node; where `fetched` is */
+
+    struct cache_settings settings;
+    uint32_t block_first, block_segments; /* descriptors of the copies here; none: ARENA_NO_SEGMENT */
+    uint64_t block_offset;
+    int open_count; /* handles; under the registry's lock */
+};
+
+static inline int cache_primary(const belay_cache *cache, uint32_t partition)
+{
+    return cache->holders[partition * (uint32_t)cache->copies];
+}
+
+/* The partition's descriptor at a peer (or here), if it can be read by loads; else NULL. */
+const struct copy_descriptor *cache_mapped_descriptor(belay_cache *cache, int peer, uint32_t partition);
+
+/* A cache of this node by its number; NULL: there is none. */
+belay_cache *cache_find(belay_node *node, uint16_t number);
+
+enum arena_view_state { ARENA_VIEW_UNKNOWN, ARENA_VIEW_BEING_MADE, ARENA_VIEW_MADE, ARENA_VIEW_BAD };
+
+struct peer_arena {
+    atomic_int state; /* enum arena_view_state */
+    struct arena_view view;
+};
+
+enum { STAGING_KEPT = 64 };
+
+struct registered; /* a cache as the coordinator knows it */
+struct request;    /* of another node, in work here */
+
+struct cache_registry {
+    pthread_mutex_t lock; /* of opening and closing; not held while waiting for peers */
+    belay_cache *_Atomic caches[BELAY_CACHES_MAX];
+    struct peer_arena *arenas; /* by node id */
+    struct registered *registered[BELAY_CACHES_MAX]; /* under the progress lock */
+    struct request *free_requests; /* of serve.c; under the progress lock */
+    int free_request_count;
+    spin_lock staging_lock;
+    uint32_t staging[STAGING_KEPT]; /* unused staging segments */
+    int staging_count;
+    uint32_t sweep_cache, sweep_partition;           /* how far a sweep has come */
+    bool sweeping;
+};
+
+/* View of a node's arena: own, or of a peer whose region is mapped; NULL if it is not mapped, or bad. */
+const struct arena_view *cache_arena_of(belay_node *node, int peer);
+
+int registry_create(belay_node *node);
+void registry_destroy(belay_node *node); /* all caches with it */
+
+int registry_open(belay_node *node, const belay_cache_config *config, belay_cache **cache);
+void registry_close(belay_cache *cache);
+
+#endif

@@ -1,0 +1,344 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "cache/client.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "cache/async.h"
+#include "cache/large.h"
+#include "cache/wire.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+void client_operation(struct belay_request *request, enum operation_kind kind, const void *key, size_t key_length,
+                      const void *value, size_t value_length)
+{
+    struct operation *operation = &request->operation;
+    operation->kind = (uint8_t)kind;
+    operation->key_length = (uint16_t)key_length;
+    operation->value_length = (uint32_t)value_length;
+    operation->key = key;
+    operation->value = value;
+    operation->expected = 0;
+    operation->delta = 0;
+    operation->entry_at = 0;
+    operation->old = NULL;
+    operation->old_capacity = 0;
+    operation->status = BELAY_OK;
+    operation->answer = (struct operation_answer){0};
+    operation->failures_seen = PROVISION_NEVER_FAILED;
+    request->value_length = NULL;
+    request->old_number = NULL;
+}
+
+static void complete(struct belay_request *request, int status)
+{
+    request->status = status;
+    request->state = REQUEST_DONE;
+}
+
+static uint8_t sync_of(const belay_cache *cache, const belay_write_options *options, uint8_t kind)
+{
+    uint8_t sync = options && options->sync != BELAY_SYNC_DEFAULT ? (uint8_t)options->sync : cache->sync;
+    bool needs_answer = kind != OPERATION_PUT && kind != OPERATION_REMOVE;
+    return sync == BELAY_FULL_ASYNC && needs_answer ? BELAY_PRIMARY_SYNC : sync;
+}
+
+/* ---- At this node ---- */
+
+static void finished_here(struct operation *operation)
+{
+    atomic_store_explicit(&operation->done, true, memory_order_release);
+}
+
+static int here_status(const struct operation *operation)
+{
+    bool quiet = operation->sync == BELAY_FULL_ASYNC && operation->status == BELAY_ERR_NOT_FOUND;
+    return quiet ? BELAY_OK : operation->status;
+}
+
+static void begin_here(struct belay_request *request)
+{
+    struct operation *operation = &request->operation;
+    struct partition *partition = &request->cache->partitions[request->partition];
+    if (operation->value_length > LARGE_HERE && operation->kind != OPERATION_REMOVE) {
+        int result = large_place_here(partition, operation, request->deadline);
+        if (result != BELAY_OK) {
+            complete(request, result);
+            return;
+        }
+    }
+    enum operation_outcome outcome = operation_begin_here(partition, operation, request->deadline);
+    async_mark_dirty(request->cache->node, request->cache->node->id);
+    if (outcome == OPERATION_PENDING)
+        request->state = REQUEST_HERE;
+    else
+        complete(request, here_status(operation));
+}
+
+/* ---- At another node ---- */
+
+static void answered(struct call *call, int status, const void *body, size_t length)
+{
+    struct belay_request *request = (struct belay_request *)((char *)call - offsetof(struct belay_request, call));
+    struct operation *operation = &request->operation;
+    operation->status = status;
+    if (length >= sizeof operation->answer) {
+        memcpy(&operation->answer, body, sizeof operation->answer);
+        size_t old_length = length - sizeof operation->answer;
+        if (old_length > 0 && old_length <= operation->old_capacity)
+            memcpy(operation->old, (const unsigned char *)body + sizeof operation->answer, old_length);
+    }
+    atomic_store_explicit(&request->answered, true, memory_order_release);
+}
+
+static uint64_t argument_of(const struct operation *operation)
+{
+    switch (operation->kind) {
+    case OPERATION_COMPARE_AND_SET:
+        return operation->expected;
+    case OPERATION_FETCH_ADD:
+        return (uint64_t)operation->delta;
+    case OPERATION_GET_AND_PUT:
+        return operation->old_capacity;
+    default:
+        return 0;
+    }
+}
+
+static int send_async(struct belay_request *request, const struct message_header *header, struct wire_update *wire,
+                      size_t value_length)
+{
+    struct operation *operation = &request->operation;
+    belay_node *node = request->cache->node;
+    struct node_wait wait;
+    bool in_time = true;
+    int result = async_send(node, request->primary, header, wire, operation->hash, operation->key, operation->value,
+                            value_length);
+    if (result != FABRIC_AGAIN)
+        return result;
+    node_wait_begin(&wait, node, request->deadline);
+    while (result == FABRIC_AGAIN && in_time) {
+        in_time = node_wait_more(&wait);
+        result = async_send(node, request->primary, header, wire, operation->hash, operation->key, operation->value,
+                            value_length);
+    }
+    node_wait_end(&wait);
+    return result == FABRIC_AGAIN
+               ? log_quiet(BELAY_ERR_TIMEOUT, "node %d takes no more messages", request->primary)
+               : result;
+}
+
+static int send_update(struct belay_request *request)
+{
+    struct operation *operation = &request->operation;
+    belay_cache *cache = request->cache;
+    struct wire_update wire = {.kind = operation->kind,
+                               .sync = operation->sync,
+                               .key_length = operation->key_length,
+                               .value_length = operation->value_length,
+                               .argument = argument_of(operation),
+                               .entry_at = operation->entry_at};
+    bool with_value = !operation->entry_at && operation->kind != OPERATION_REMOVE &&
+                      operation->kind != OPERATION_FETCH_ADD && operation->value_length > 0;
+    size_t value_length = with_value ? operation->value_length : 0;
+    struct message_header header = {.type = MESSAGE_UPDATE, .cache = cache->number, .view = cache->node->view->number};
+    if (operation->sync == BELAY_FULL_ASYNC) {
+        int result = send_async(request, &header, &wire, value_length);
+        complete(request, result);
+        return result;
+    }
+    struct iovec parts[3] = {{&wire, sizeof wire},
+                             part_of(operation->key, operation->key_length),
+                             part_of(operation->value, value_length)};
+    request->call = (struct call){.answered = answered};
+    atomic_store_explicit(&request->answered, false, memory_order_relaxed);
+    request->state = REQUEST_CALL;
+    return node_call(cache->node, request->primary, header, parts, with_value ? 3 : 2, &request->call, request->deadline);
+}
+
+static void begin_remote(struct belay_request *request)
+{
+    struct operation *operation = &request->operation;
+    belay_node *node = request->cache->node;
+    int result;
+    if (!view_alive(node->view, request->primary)) {
+        complete(request, log_quiet(BELAY_ERR_NODE_FAILED, "node %d, the primary of partition %u, is gone",
+                                    request->primary, request->partition));
+        return;
+    }
+    async_mark_dirty(node, request->primary);
+    if (operation->kind != OPERATION_REMOVE &&
+        (size_t)operation->key_length + operation->value_length > WIRE_UPDATE_ROOM) {
+        result = large_place_remote(request->cache, request->partition, request->primary, operation, request->deadline);
+        if (result != BELAY_OK) {
+            complete(request, result);
+            return;
+        }
+    }
+    result = send_update(request);
+    if (result == BELAY_OK)
+        return;
+    if (operation->entry_at)
+        large_abandon_remote(request->cache, request->partition, request->primary, operation->entry_at);
+    complete(request, result);
+}
+
+void client_begin(struct belay_request *request, belay_cache *cache, const belay_write_options *options)
+{
+    struct operation *operation = &request->operation;
+    operation->hash = key_hash(operation->key, operation->key_length);
+    operation->sync = sync_of(cache, options, operation->kind);
+    operation->origin = (struct copy_origin){.client = (uint32_t)cache->node->id + 1};
+    operation->finished = finished_here;
+    request->cache = cache;
+    request->partition = hash_partition(operation->hash, cache->partition_count);
+    request->primary = cache_primary(cache, request->partition);
+    request->deadline = node_deadline(cache->node);
+    counter_add(cache->counters, counter_shard(), operation->kind == OPERATION_REMOVE ? COUNT_REMOVES : COUNT_PUTS, 1);
+    if (request->primary == cache->node->id)
+        begin_here(request);
+    else
+        begin_remote(request);
+}
+
+/* ---- Completion ---- */
+
+static void finish_get(struct belay_request *request, int status)
+{
+    struct lookup *lookup = &request->lookup;
+    if (status == READ_AGAIN)
+        status = lookup_request(request->cache, &lookup->key, lookup->buffer, lookup->capacity, &lookup->result);
+    if (request->value_length && (status == BELAY_OK || status == BELAY_ERR_TRUNCATED))
+        *request->value_length = lookup->result.value_length;
+    counter_add(request->cache->counters, counter_shard(), COUNT_GETS, 1);
+    counter_add(request->cache->counters, counter_shard(), COUNT_HITS, status == BELAY_OK);
+    complete(request, status);
+}
+
+static void poll_lookup(struct belay_request *request)
+{
+    int status = lookup_step(&request->lookup);
+    if (status != FABRIC_AGAIN)
+        finish_get(request, status);
+}
+
+bool client_completed(struct belay_request *request)
+{
+    switch (request->state) {
+    case REQUEST_CALL:
+        if (atomic_load_explicit(&request->answered, memory_order_acquire))
+            complete(request, request->operation.status);
+        break;
+    case REQUEST_HERE:
+        if (atomic_load_explicit(&request->operation.done, memory_order_acquire))
+            complete(request, here_status(&request->operation));
+        break;
+    case REQUEST_LOOKUP:
+        poll_lookup(request);
+        break;
+    case REQUEST_DONE:
+        break;
+    }
+    return request->state == REQUEST_DONE;
+}
+
+/* The deadline has passed. @return false: it is completing this moment, or cannot be given up (see operation.c). */
+static bool give_up(struct belay_request *request)
+{
+    if (request->state == REQUEST_CALL && calls_cancel(&request->cache->node->calls, &request->call)) {
+        complete(request, log_quiet(BELAY_ERR_TIMEOUT, "node %d did not answer within %u ms", request->primary,
+                                    request->cache->node->settings.operation_timeout_ms));
+        return true;
+    }
+    if (request->state == REQUEST_LOOKUP) {
+        lookup_cancel(&request->lookup);
+        complete(request, log_quiet(BELAY_ERR_TIMEOUT, "reads from node %d did not complete", request->primary));
+        return true;
+    }
+    return false;
+}
+
+int client_finish(struct belay_request *request)
+{
+    struct node_wait wait;
+    if (client_completed(request))
+        return request->status;
+    node_wait_begin(&wait, request->cache->node, request->deadline);
+    while (!client_completed(request)) {
+        if (!node_wait_more(&wait) && !client_completed(request) && !give_up(request))
+            wait.deadline = 0;
+    }
+    node_wait_end(&wait);
+    if (request->status == BELAY_ERR_NODE_FAILED)
+        log_quiet(request->status, "node %d failed", request->primary);
+    return request->status;
+}
+
+/* ---- Old values that fit in no message: read, then compare and set, until nobody came between ---- */
+
+static int get_and_put_by_parts(struct belay_request *request, belay_cache *cache, const belay_write_options *options)
+{
+    struct operation *operation = &request->operation;
+    void *old = operation->old;
+    size_t capacity = operation->old_capacity;
+    int status;
+    do {
+        struct read_result result;
+        status = lookup_get(cache, operation->key, operation->key_length, old, capacity, &result);
+        if (status != BELAY_OK && status != BELAY_ERR_NOT_FOUND) {
+            operation->answer.old_length = result.value_length;
+            return status;
+        }
+        operation->kind = OPERATION_COMPARE_AND_SET;
+        operation->expected = status == BELAY_OK ? result.version : 0;
+        operation->entry_at = 0;
+        operation->failures_seen = PROVISION_NEVER_FAILED;
+        client_begin(request, cache, options);
+        int set = client_finish(request);
+        operation->answer.old_length = status == BELAY_OK ? result.value_length : UINT64_MAX;
+        status = set;
+    } while (status == BELAY_ERR_CONFLICT && clock_now() < request->deadline);
+    return status;
+}
+
+int client_update(struct belay_request *request, belay_cache *cache, const belay_write_options *options)
+{
+    client_begin(request, cache, options);
+    int status = client_finish(request);
+    if (status == OPERATION_OLD_TOO_LARGE)
+        status = get_and_put_by_parts(request, cache, options);
+    return status;
+}
+
+/* ---- Gets that do not wait ---- */
+
+void client_begin_get(struct belay_request *request, belay_cache *cache, const void *key, size_t key_length, void *buffer,
+                      size_t capacity, size_t *value_length)
+{
+    struct read_key wanted = {.hash = key_hash(key, key_length), .data = key, .length = key_length};
+    request->cache = cache;
+    request->partition = hash_partition(wanted.hash, cache->partition_count);
+    request->primary = cache_primary(cache, request->partition);
+    request->deadline = node_deadline(cache->node);
+    request->value_length = value_length;
+    request->old_number = NULL;
+    bool remote = request->primary != cache->node->id &&
+                  !cache_mapped_descriptor(cache, request->primary, request->partition) &&
+                  view_alive(cache->node->view, request->primary) &&
+                  !async_unsettled(cache->node, request->primary, wanted.hash);
+    if (!remote) {
+        struct read_result result;
+        int status = lookup_get(cache, key, key_length, buffer, capacity, &result);
+        if (status == BELAY_OK || status == BELAY_ERR_TRUNCATED)
+            *value_length = result.value_length;
+        complete(request, status);
+        return;
+    }
+    request->state = REQUEST_LOOKUP;
+    int status = lookup_begin(&request->lookup, cache, &wanted, request->partition, request->primary, buffer, capacity);
+    if (status != FABRIC_AGAIN)
+        finish_get(request, status);
+    else
+        counter_add(cache->counters, counter_shard(), COUNT_GETS_ONE_SIDED, 1);
+}

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/**
+ * @file counters.h
+ * Counters of one cache without shared cache lines: each thread adds in a shard of its own and readers sum them up.
+ * (Should a job have more than COUNTER_SHARDS calling threads, some share a shard and may lose a count now and then.)
+ */
+#ifndef BELAY_COUNTERS_H
+#define BELAY_COUNTERS_H
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+enum { COUNTER_SHARDS = 64 };
+
+enum counter {
+    COUNT_GETS,
+    COUNT_HITS,
+    COUNT_GETS_LOCAL,
+    COUNT_GETS_ONE_SIDED,
+    COUNT_GETS_REQUESTED,
+    COUNT_READ_RETRIES,
+    COUNT_PUTS,
+    COUNT_REMOVES,
+    COUNTERS
+};
+
+struct counters {
+    struct {
+        _Alignas(64) _Atomic uint64_t values[COUNTERS];
+    } shards[COUNTER_SHARDS];
+};
+
+/* This thread's shard, chosen once. */
+unsigned counter_shard(void);
+
+static inline void counter_add(struct counters *counters, unsigned shard, enum counter which, uint64_t amount)
+{
+    _Atomic uint64_t *value = &counters->shards[shard].values[which];
+    atomic_store_explicit(value, atomic_load_explicit(value, memory_order_relaxed) + amount, memory_order_relaxed);
+}
+
+uint64_t counter_sum(const struct counters *counters, enum counter which);
+
+#endif

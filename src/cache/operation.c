@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "cache/operation.h"
+
+#include "base/log.h"
+
+#include <string.h>
+
+/* ---- Conditions ---- */
+
+/* An answer that tells what an unpublished update did must wait until that update cannot be lost any more. */
+static enum operation_outcome answer_only(struct partition *partition, struct operation *operation, int status,
+                                          const struct copy_found *found)
+{
+    operation->status = status;
+    if (operation->entry_at)
+        operation_abandon(partition, operation->entry_at);
+    if (!found->pending || partition_after_pending(partition, &operation->update))
+        return OPERATION_EXECUTED;
+    return OPERATION_PENDING;
+}
+
+static int take_old_value(struct partition *partition, struct operation *operation, const struct copy_found *found)
+{
+    operation->answer.old_length = found->value_length;
+    if (found->value_length > operation->old_capacity)
+        return BELAY_ERR_TRUNCATED;
+    copy_value(partition->copy, found, 0, operation->old, found->value_length);
+    return BELAY_OK;
+}
+
+static int take_number(struct partition *partition, struct operation *operation, const struct copy_found *found,
+                       int64_t *sum)
+{
+    int64_t old;
+    if (found->value_length != sizeof old)
+        return BELAY_ERR_TYPE;
+    copy_value(partition->copy, found, 0, &old, sizeof old);
+    operation->answer.old_number = old;
+    *sum = (int64_t)((uint64_t)old + (uint64_t)operation->delta);
+    return BELAY_OK;
+}
+
+/* May the update go on, given the key's newest state? *sum: the new value of a FETCH_ADD. */
+static int check_condition(struct partition *partition, struct operation *operation, bool present,
+                           const struct copy_found *found, int64_t *sum)
+{
+    switch (operation->kind) {
+    case OPERATION_PUT_IF_ABSENT:
+        return present ? BELAY_ERR_EXISTS : BELAY_OK;
+    case OPERATION_REPLACE:
+    case OPERATION_REMOVE:
+        return present ? BELAY_OK : BELAY_ERR_NOT_FOUND;
+    case OPERATION_COMPARE_AND_SET:
+        return operation->expected == (present ? found->version : 0) ? BELAY_OK : BELAY_ERR_CONFLICT;
+    case OPERATION_GET_AND_PUT:
+        operation->answer.old_length = UINT64_MAX;
+        return present ? take_old_value(partition, operation, found) : BELAY_OK;
+    case OPERATION_FETCH_ADD:
+        operation->answer.old_number = 0;
+        *sum = operation->delta;
+        return present ? take_number(partition, operation, found, sum) : BELAY_OK;
+    default:
+        return BELAY_OK;
+    }
+}
+
+/* ---- Changes ---- */
+
+static int stage(struct partition *partition, struct operation *operation, const void *value)
+{
+    struct copy *held = partition->copy;
+    struct copy_change *change = &operation->update.change;
+    if (operation->kind == OPERATION_REMOVE)
+        return copy_remove(held, operation->hash, operation->key, operation->key_length, operation->origin, change);
+    if (operation->entry_at)
+        return copy_commit(held, operation->hash, operation->key, operation->key_length, operation->entry_at,
+                           operation->origin, change);
+    return copy_put(held, operation->hash, operation->key, operation->key_length, value, operation->value_length,
+                    operation->origin, change);
+}
+
+static int split(struct partition *partition, uint64_t hash, uint32_t *failures_seen)
+{
+    struct copy_change change;
+    int result = copy_split(partition->copy, hash, &change);
+    if (result == COPY_NEEDS_SEGMENTS)
+        return partition_provision(partition, 0, false, failures_seen);
+    if (result == BELAY_OK)
+        partition_push_now(partition, &change);
+    return result;
+}
+
+/* Do what the copy asks for. Only removes, which make room, may use the held-back segments. @return BELAY_OK: stage again; FABRIC_AGAIN: park; or an error. */
+static int prepare(struct partition *partition, struct operation *operation, int need)
+{
+    size_t bytes = copy_entry_size(operation->key_length, operation->kind == OPERATION_REMOVE ? 0 : operation->value_length);
+    int result = need;
+    if (need == COPY_NEEDS_SEGMENTS)
+        result = partition_provision(partition, bytes, operation->kind == OPERATION_REMOVE, &operation->failures_seen);
+    else if (need == COPY_NEEDS_SPLIT)
+        result = split(partition, operation->hash, &operation->failures_seen);
+    return result == COPY_NEEDS_DRAIN ? FABRIC_AGAIN : result;
+}
+
+static int stage_with_room(struct partition *partition, struct operation *operation, const void *value)
+{
+    enum { ROUNDS_MAX = 128 }; /* each splits a page or attaches segments: bounded by the depth of the directory */
+    for (int round = 0; round < ROUNDS_MAX; ++round) {
+        int result = stage(partition, operation, value);
+        if (result <= 0)
+            return result;
+        result = prepare(partition, operation, result);
+        if (result != BELAY_OK)
+            return result;
+        if (partition_must_wait(partition))
+            break;
+    }
+    return FABRIC_AGAIN;
+}
+
+static enum operation_outcome change_key(struct partition *partition, struct operation *operation, const void *value)
+{
+    int result = stage_with_room(partition, operation, value);
+    if (result == FABRIC_AGAIN)
+        return OPERATION_PARK;
+    operation->status = result;
+    if (result != BELAY_OK) {
+        if (operation->entry_at)
+            operation_abandon(partition, operation->entry_at);
+        return OPERATION_EXECUTED;
+    }
+    operation->answer.version = operation->update.change.version;
+    partition->updates++;
+    bool published = true;
+    if (operation->sync == BELAY_FULL_SYNC)
+        published = partition_push_sync(partition, &operation->update);
+    else
+        partition_push_now(partition, &operation->update.change);
+    partition_tidy(partition);
+    return published ? OPERATION_EXECUTED : OPERATION_PENDING;
+}
+
+static void published(struct update *update)
+{
+    struct operation *operation = (struct operation *)((char *)update - offsetof(struct operation, update));
+    operation->finished(operation);
+}
+
+enum operation_outcome operation_execute(struct partition *partition, struct operation *operation)
+{
+    struct copy_found found = {0};
+    int64_t sum = 0;
+    operation->update.published = published;
+    if (partition_must_wait(partition))
+        return OPERATION_PARK;
+    if (operation->kind != OPERATION_PUT) {
+        int looked = copy_find(partition->copy, operation->hash, operation->key, operation->key_length, &found);
+        int status = check_condition(partition, operation, looked == BELAY_OK, &found, &sum);
+        if (status != BELAY_OK)
+            return answer_only(partition, operation, status, &found);
+    }
+    return change_key(partition, operation, operation->kind == OPERATION_FETCH_ADD ? &sum : operation->value);
+}
+
+/* ---- Large values ---- */
+
+int operation_reserve(struct partition *partition, const void *key, size_t key_length, size_t value_length,
+                      uint32_t *failures_seen, uint64_t *entry_at, uint64_t *value_at)
+{
+    struct copy_change change;
+    for (;;) {
+        if (partition_must_wait(partition))
+            return FABRIC_AGAIN;
+        int result = copy_reserve(partition->copy, key, key_length, value_length, entry_at, value_at, &change);
+        if (result == BELAY_OK) {
+            partition_push_now(partition, &change);
+            return BELAY_OK;
+        }
+        if (result != COPY_NEEDS_SEGMENTS)
+            return result == COPY_NEEDS_DRAIN ? FABRIC_AGAIN : result;
+        result = partition_provision(partition, copy_entry_size(key_length, value_length), false, failures_seen);
+        if (result != BELAY_OK)
+            return result;
+    }
+}
+
+void operation_abandon(struct partition *partition, uint64_t entry_at)
+{
+    struct copy_change change;
+    if (copy_abandon(partition->copy, entry_at, &change) == BELAY_OK)
+        partition_push_now(partition, &change);
+}
+
+/* ---- Whole partitions ---- */
+
+int operation_clear(struct partition *partition, uint32_t *failures_seen)
+{
+    struct copy_change change;
+    bool finished = false;
+    while (!finished) {
+        if (partition_must_wait(partition))
+            return FABRIC_AGAIN;
+        int result = copy_clear(partition->copy, (struct copy_origin){0}, &change, &finished);
+        if (result == BELAY_OK)
+            partition_push_now(partition, &change);
+        else if (result == COPY_NEEDS_SEGMENTS)
+            result = partition_provision(partition, copy_entry_size(0, 0), true, failures_seen);
+        if (result != BELAY_OK)
+            return result == COPY_NEEDS_DRAIN ? FABRIC_AGAIN : result;
+    }
+    partition_tidy(partition);
+    return BELAY_OK;
+}
+
+/* ---- In the calling thread ---- */
+
+/* The first attempt had to wait: make progress and try again. */
+static enum operation_outcome try_again(struct partition *partition, struct operation *operation, uint64_t deadline)
+{
+    struct node_wait wait;
+    bool in_time = true;
+    enum operation_outcome outcome = OPERATION_PARK;
+    node_wait_begin(&wait, partition->node, deadline);
+    while (outcome == OPERATION_PARK && in_time) {
+        in_time = node_wait_more(&wait);
+        spin_acquire(&partition->lock);
+        outcome = operation_execute(partition, operation);
+        spin_release(&partition->lock);
+    }
+    node_wait_end(&wait);
+    return outcome;
+}
+
+enum operation_outcome operation_begin_here(struct partition *partition, struct operation *operation, uint64_t deadline)
+{
+    atomic_store_explicit(&operation->done, false, memory_order_relaxed);
+    spin_acquire(&partition->lock);
+    enum operation_outcome outcome = operation_execute(partition, operation);
+    spin_release(&partition->lock);
+    if (outcome == OPERATION_PARK)
+        outcome = try_again(partition, operation, deadline);
+    if (outcome != OPERATION_PARK)
+        return outcome;
+    operation->status = log_quiet(BELAY_ERR_TIMEOUT, "partition %u: no room at a backup within the timeout",
+                                  partition->number);
+    if (operation->entry_at) {
+        spin_acquire(&partition->lock);
+        operation_abandon(partition, operation->entry_at);
+        spin_release(&partition->lock);
+    }
+    return OPERATION_EXECUTED;
+}

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/**
+ * @file operation.h
+ * One update of one key, as the primary carries it out: by the calling thread when it is the primary, else by whoever makes
+ * progress at the primary, on behalf of the peer that asked.
+ */
+#ifndef BELAY_OPERATION_H
+#define BELAY_OPERATION_H
+
+#include "cache/cache.h"
+
+#include <xxhash.h>
+
+enum operation_kind {
+    OPERATION_PUT,
+    OPERATION_PUT_IF_ABSENT,
+    OPERATION_REPLACE,
+    OPERATION_GET_AND_PUT,
+    OPERATION_COMPARE_AND_SET,
+    OPERATION_FETCH_ADD,
+    OPERATION_REMOVE,
+    OPERATION_KINDS
+};
+
+/* A status beside BELAY_ERR_*: the old value does not fit in an answer; nothing was done. The caller gets it by
+ * itself and then uses OPERATION_COMPARE_AND_SET. */
+enum { OPERATION_OLD_TOO_LARGE = 1 };
+
+struct operation_answer {
+    uint64_t version;    /* of the new entry */
+    uint64_t old_length; /* GET_AND_PUT: of the old value, or UINT64_MAX */
+    int64_t old_number;  /* FETCH_ADD */
+};
+
+struct operation {
+    uint8_t kind;
+    uint8_t sync;
+    uint16_t key_length;
+    uint32_t value_length;
+    const void *key, *value;
+    uint64_t hash;
+    uint64_t expected;  /* COMPARE_AND_SET: version */
+    int64_t delta;      /* FETCH_ADD */
+    uint64_t entry_at;  /* a reservation filled with the value; 0: the value is in `value` */
+    void *old;          /* GET_AND_PUT: where the old value goes */
+    size_t old_capacity;
+    struct copy_origin origin;
+
+    int status; /* result, valid when executed or finished */
+    struct operation_answer answer;
+
+    uint32_t failures_seen; /* see partition_provision() */
+    struct update update;
+    void (*finished)(struct operation *operation); /* when it was pending; under the partition's lock */
+    atomic_bool done;                              /* for `finished` of local callers */
+};
+
+enum operation_outcome {
+    OPERATION_EXECUTED, /* status is set */
+    OPERATION_PENDING,  /* `finished` will be called */
+    OPERATION_PARK      /* nothing was done: try again after progress */
+};
+
+static inline uint64_t key_hash(const void *key, size_t length)
+{
+    return XXH3_64bits(key, length);
+}
+
+/* Carry it out as far as it goes now. The partition's lock is held, its copy is the primary. */
+enum operation_outcome operation_execute(struct partition *partition, struct operation *operation);
+
+/*
+ * Carry it out in this thread, waiting for room as needed. This node is the partition's primary.
+ * @return OPERATION_EXECUTED, or OPERATION_PENDING: it is on its way to the backups, and that ends by their completions or by
+ * the loss of a backup, so it is waited for without a deadline.
+ */
+enum operation_outcome operation_begin_here(struct partition *partition, struct operation *operation,
+                                            uint64_t deadline);
+
+/* Reserve room for a large value. @return BELAY_OK, FABRIC_AGAIN (park), or an error. The lock is held. */
+int operation_reserve(struct partition *partition, const void *key, size_t key_length, size_t value_length,
+                      uint32_t *failures_seen, uint64_t *entry_at, uint64_t *value_at);
+/* Remove all entries. @return as operation_reserve(). The lock is held. */
+int operation_clear(struct partition *partition, uint32_t *failures_seen);
+
+/* Give a reservation up. The lock is held. */
+void operation_abandon(struct partition *partition, uint64_t entry_at);
+
+#endif

@@ -1,0 +1,398 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/**
+ * @file registry.c
+ * The caches of this node: opening them together with the other nodes, closing, and what concerns all of them.
+ */
+#include "cache/registry.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "cache/async.h"
+#include "cache/serve.h"
+#include "cache/staging.h"
+#include "cluster/affinity.h"
+#include "mirror/mirror.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { SWEEP_NS = 2 * 1000000 }; /* the longest one round of progress may spend on sweeping */
+
+belay_cache *cache_find(belay_node *node, uint16_t number)
+{
+    if (number >= BELAY_CACHES_MAX)
+        return NULL;
+    return atomic_load_explicit(&node->caches->caches[number], memory_order_acquire);
+}
+
+static struct partition *find_partition(belay_node *node, uint16_t number, uint32_t index)
+{
+    belay_cache *cache = cache_find(node, number);
+    return cache && index < cache->partition_count ? &cache->partitions[index] : NULL;
+}
+
+/* ---- Making a cache at this node ---- */
+
+static int assign_partitions(belay_cache *cache)
+{
+    const struct view *view = cache->node->view;
+    int wanted = cache->settings.cache_mode == BELAY_CACHE_REPLICATED ? view->servers : 1 + (int)cache->settings.backups;
+    cache->copies = wanted < view->servers ? wanted : view->servers;
+    if (cache->copies - 1 > PARTITION_BACKUPS_MAX)
+        return log_error(BELAY_ERR_NOT_SUPPORTED, "cache %s: %d copies; at most %d are supported", cache->settings.name,
+                         cache->copies, PARTITION_BACKUPS_MAX + 1);
+    int *holders = malloc((size_t)cache->partition_count * (size_t)cache->copies * sizeof *holders);
+    if (!holders)
+        return log_error(BELAY_ERR_NO_MEMORY, "cache %s: no memory for its map", cache->settings.name);
+    cache->holders = holders;
+    for (uint32_t i = 0; i < cache->partition_count; ++i) {
+        int count = affinity_assign(view, i, cache->copies, holders + (size_t)i * (size_t)cache->copies);
+        if (count != cache->copies)
+            return log_error(BELAY_ERR_NO_MEMORY, "cache %s: no memory for its map", cache->settings.name);
+    }
+    return BELAY_OK;
+}
+
+/* Descriptors of the copies here. */
+static int take_block(belay_cache *cache)
+{
+    arena *a = cache->node->arena;
+    if (cache->node->settings.role != BELAY_ROLE_SERVER)
+        return BELAY_OK;
+    size_t bytes = (size_t)cache->partition_count * DESCRIPTOR_SIZE;
+    size_t segment_size = arena_segment_size(a);
+    cache->block_segments = (uint32_t)((bytes + segment_size - 1) / segment_size);
+    cache->block_first = arena_take_run(a, cache->block_segments);
+    if (cache->block_first == ARENA_NO_SEGMENT)
+        return log_error(BELAY_ERR_NO_SPACE,
+                         "cache %s: the arena has no room for %u partitions: raise BELAY_ARENA_SIZE (now %zu) or lower "
+                         "the cache's partitions",
+                         cache->settings.name, cache->partition_count, arena_size(a));
+    cache->block_offset = arena_segment_offset(a, cache->block_first);
+    return BELAY_OK;
+}
+
+static int make_partitions(belay_cache *cache)
+{
+    cache->partitions = aligned_alloc(64, (size_t)cache->partition_count * sizeof *cache->partitions);
+    if (!cache->partitions)
+        return log_error(BELAY_ERR_NO_MEMORY, "cache %s: no memory for %u partitions", cache->settings.name,
+                         cache->partition_count);
+    memset(cache->partitions, 0, (size_t)cache->partition_count * sizeof *cache->partitions);
+    for (uint32_t i = 0; i < cache->partition_count; ++i) {
+        struct partition *partition = &cache->partitions[i];
+        const int *nodes = cache->holders + (size_t)i * (size_t)cache->copies;
+        int result = partition_init(partition, cache->node, cache->number, i, nodes, (unsigned)cache->copies,
+                                    cache->block_offset + (uint64_t)i * DESCRIPTOR_SIZE);
+        if (result != BELAY_OK)
+            return result;
+        partition->unpark = serve_unpark;
+    }
+    return BELAY_OK;
+}
+
+static int make_remote_state(belay_cache *cache)
+{
+    size_t nodes = (size_t)cache->node->view->nodes;
+    cache->peers = calloc(nodes, sizeof *cache->peers);
+    cache->counters = aligned_alloc(64, sizeof *cache->counters);
+    if (!cache->peers || !cache->counters)
+        return log_error(BELAY_ERR_NO_MEMORY, "cache %s: no memory for %zu peers", cache->settings.name, nodes);
+    memset(cache->counters, 0, sizeof *cache->counters);
+    if (!cache->node->verbs)
+        return BELAY_OK;
+    cache->fetched = calloc(cache->partition_count, sizeof *cache->fetched);
+    cache->blocks = calloc(nodes, sizeof *cache->blocks);
+    if (!cache->fetched || !cache->blocks)
+        return log_error(BELAY_ERR_NO_MEMORY, "cache %s: no memory for remote descriptors", cache->settings.name);
+    return BELAY_OK;
+}
+
+static void cache_free(belay_cache *cache)
+{
+    arena *a = cache->node->arena;
+    atomic_store(&cache->node->caches->caches[cache->number], NULL);
+    for (uint32_t i = 0; cache->partitions && i < cache->partition_count; ++i)
+        partition_destroy(&cache->partitions[i]);
+    if (cache->block_first != ARENA_NO_SEGMENT) {
+        atomic_store(&arena_header_of(a)->cache_block[cache->number], 0);
+        arena_give(a, cache->block_first, cache->block_segments);
+    }
+    free(cache->partitions);
+    free(cache->holders);
+    free(cache->peers);
+    free(cache->counters);
+    free(cache->fetched);
+    free(cache->blocks);
+    free(cache);
+}
+
+static int cache_make(belay_node *node, const struct open_answer *agreed, belay_cache **out)
+{
+    belay_cache *cache = calloc(1, sizeof *cache);
+    if (!cache)
+        return log_error(BELAY_ERR_NO_MEMORY, "cache %s: no memory", agreed->settings.name);
+    cache->node = node;
+    cache->number = (uint16_t)agreed->number;
+    cache->settings = agreed->settings;
+    cache->sync = (uint8_t)agreed->settings.write_synchronization_mode;
+    cache->partition_count = agreed->settings.partitions;
+    cache->block_first = ARENA_NO_SEGMENT;
+    cache->open_count = 1;
+    int result = assign_partitions(cache);
+    if (result == BELAY_OK)
+        result = take_block(cache);
+    if (result == BELAY_OK)
+        result = make_partitions(cache);
+    if (result == BELAY_OK)
+        result = make_remote_state(cache);
+    if (result != BELAY_OK) {
+        cache_free(cache);
+        return result;
+    }
+    cache_arena_of(node, node->id); /* make the view of the own arena */
+    if (cache->block_first != ARENA_NO_SEGMENT)
+        atomic_store_explicit(&arena_header_of(node->arena)->cache_block[cache->number], cache->block_offset,
+                              memory_order_release);
+    atomic_store_explicit(&node->caches->caches[cache->number], cache, memory_order_release);
+    *out = cache;
+    return BELAY_OK;
+}
+
+/* ---- Opening ---- */
+
+static int ask_coordinator(belay_node *node, const struct cache_settings *settings, struct open_answer *agreed)
+{
+    union {
+        struct open_answer agreed;
+        char text[MISMATCH_TEXT_MAX];
+    } answer;
+    struct waited_call call;
+    struct message_header header = {.type = MESSAGE_CACHE_OPEN};
+    struct iovec part = part_of(settings, sizeof *settings);
+    waited_call_init(&call, view_coordinator(node->view), &answer, sizeof answer);
+    int result =
+        node_call_wait(node, call.call.peer, header, &part, 1, &call, node_deadline(node), "belay_cache_open");
+    if (result == BELAY_ERR_TIMEOUT)
+        return log_error(result, "cache %s: not every server has opened it within %u ms", settings->name,
+                         node->settings.operation_timeout_ms);
+    if (result == BELAY_ERR_MISMATCH) {
+        int length = (int)(call.length < sizeof answer.text ? call.length : sizeof answer.text);
+        return log_error(result, "%.*s", length, answer.text);
+    }
+    if (result != BELAY_OK)
+        return log_error(result, "cache %s: node %d cannot open it: %s", settings->name, call.call.peer,
+                         belay_strerror(result));
+    if (call.length != sizeof answer.agreed || answer.agreed.number >= BELAY_CACHES_MAX ||
+        settings_check_cache(&answer.agreed.settings) != BELAY_OK)
+        return log_error(BELAY_ERR_PROTOCOL, "cache %s: node %d gave a malformed answer", settings->name, call.call.peer);
+    *agreed = answer.agreed;
+    return BELAY_OK;
+}
+
+static int tell_ready(belay_node *node, uint32_t number, int status)
+{
+    struct waited_call call;
+    struct ready_request request = {.number = number, .status = status};
+    struct message_header header = {.type = MESSAGE_CACHE_READY};
+    struct iovec part = {&request, sizeof request};
+    waited_call_init(&call, view_coordinator(node->view), NULL, 0);
+    return node_call_wait(node, call.call.peer, header, &part, 1, &call, node_deadline(node), "belay_cache_open");
+}
+
+/* A cache of this node by name, with one more handle; NULL: not open here. The registry's lock is held. */
+static belay_cache *reopen(belay_node *node, const char *name)
+{
+    for (uint16_t i = 0; i < BELAY_CACHES_MAX; ++i) {
+        belay_cache *cache = cache_find(node, i);
+        if (cache && strcmp(cache->settings.name, name) == 0) {
+            cache->open_count++;
+            return cache;
+        }
+    }
+    return NULL;
+}
+
+static int open_again(belay_cache *cache, const struct cache_settings *settings)
+{
+    struct settings_difference difference;
+    if (settings_compare_cache(&cache->settings, settings, &difference) == BELAY_OK)
+        return BELAY_OK;
+    registry_close(cache);
+    return log_error(BELAY_ERR_MISMATCH, "cache %s is open already with another %s: %s, now %s", settings->name,
+                     difference.field, difference.left, difference.right);
+}
+
+static int make_or_reopen(belay_node *node, const struct open_answer *agreed, belay_cache **cache)
+{
+    pthread_mutex_lock(&node->caches->lock);
+    int result = BELAY_OK;
+    *cache = reopen(node, agreed->settings.name); /* another thread may have been faster */
+    if (!*cache)
+        result = cache_make(node, agreed, cache);
+    pthread_mutex_unlock(&node->caches->lock);
+    return result;
+}
+
+int registry_open(belay_node *node, const belay_cache_config *config, belay_cache **out)
+{
+    struct cache_settings settings;
+    struct open_answer agreed;
+    belay_cache *cache;
+    int result = settings_resolve_cache(config, node->config_file, &settings);
+    if (result != BELAY_OK)
+        return result;
+    if (settings.atomicity_mode == BELAY_TRANSACTIONAL)
+        return log_error(BELAY_ERR_NOT_SUPPORTED, "cache %s: TRANSACTIONAL caches are not supported yet", settings.name);
+    pthread_mutex_lock(&node->caches->lock);
+    cache = reopen(node, settings.name);
+    pthread_mutex_unlock(&node->caches->lock);
+    if (cache) {
+        result = open_again(cache, &settings);
+        if (result == BELAY_OK)
+            *out = cache;
+        return result;
+    }
+    result = ask_coordinator(node, &settings, &agreed);
+    if (result != BELAY_OK)
+        return result;
+    result = make_or_reopen(node, &agreed, &cache);
+    if (node->settings.role == BELAY_ROLE_SERVER) {
+        int ready = tell_ready(node, agreed.number, result);
+        if (result == BELAY_OK && ready != BELAY_OK) {
+            pthread_mutex_lock(&node->caches->lock);
+            spin_acquire(&node->progress_lock); /* peers may ask for it at any moment */
+            cache_free(cache);
+            spin_release(&node->progress_lock);
+            pthread_mutex_unlock(&node->caches->lock);
+            return log_error(ready, "cache %s: not every server could make its copies: %s", settings.name,
+                             belay_strerror(ready));
+        }
+    }
+    if (result == BELAY_OK)
+        *out = cache;
+    return result;
+}
+
+void registry_close(belay_cache *cache)
+{
+    struct cache_registry *registry = cache->node->caches;
+    pthread_mutex_lock(&registry->lock);
+    if (cache->open_count > 0)
+        cache->open_count--; /* the copies here are still needed by others */
+    pthread_mutex_unlock(&registry->lock);
+}
+
+/* ---- All caches ---- */
+
+static void peer_lost(belay_node *node, int peer)
+{
+    for (uint16_t number = 0; number < BELAY_CACHES_MAX; ++number) {
+        belay_cache *cache = cache_find(node, number);
+        for (uint32_t i = 0; cache && i < cache->partition_count; ++i)
+            if (cache->partitions[i].copy)
+                partition_node_lost(&cache->partitions[i], peer);
+    }
+}
+
+static int handle_sweep(belay_node *node, int peer, const struct message_header *header, const void *body, size_t length)
+{
+    (void)peer;
+    (void)header;
+    (void)body;
+    if (length != 0)
+        return BELAY_ERR_PROTOCOL;
+    node->caches->sweeping = true;
+    node->caches->sweep_cache = node->caches->sweep_partition = 0;
+    return BELAY_OK;
+}
+
+static void ask_for_sweep(belay_node *node)
+{
+    struct message_header header = {.type = MESSAGE_SWEEP, .view = node->view->number};
+    for (int peer = 0; peer < node->view->nodes; ++peer)
+        if (node->view->members[peer].server && view_alive(node->view, peer))
+            node_send(node, peer, &header, NULL, 0, FABRIC_QUEUE);
+}
+
+/* The next partition whose primary is this node; NULL: the sweep is through. */
+static struct partition *next_to_sweep(belay_node *node)
+{
+    struct cache_registry *registry = node->caches;
+    for (; registry->sweep_cache < BELAY_CACHES_MAX; ++registry->sweep_cache, registry->sweep_partition = 0) {
+        belay_cache *cache = cache_find(node, (uint16_t)registry->sweep_cache);
+        while (cache && registry->sweep_partition < cache->partition_count) {
+            struct partition *partition = &cache->partitions[registry->sweep_partition++];
+            if (partition_is_primary(partition))
+                return partition;
+        }
+    }
+    return NULL;
+}
+
+static int progress(belay_node *node, bool *busy)
+{
+    struct cache_registry *registry = node->caches;
+    int freed = 0;
+    if (mirror_sweep_wanted(node))
+        ask_for_sweep(node);
+    if (!registry->sweeping)
+        return 0;
+    uint64_t until = clock_now() + SWEEP_NS;
+    struct partition *partition = NULL;
+    while (clock_now() < until && (partition = next_to_sweep(node))) {
+        spin_acquire(&partition->lock);
+        freed += partition_sweep(partition);
+        spin_release(&partition->lock);
+    }
+    registry->sweeping = partition != NULL;
+    *busy = *busy || registry->sweeping;
+    return freed;
+}
+
+int registry_create(belay_node *node)
+{
+    struct cache_registry *registry = calloc(1, sizeof *registry);
+    if (!registry)
+        return log_error(BELAY_ERR_NO_MEMORY, "no memory for the registry of caches");
+    registry->arenas = calloc((size_t)node->view->nodes, sizeof *registry->arenas);
+    if (!registry->arenas) {
+        free(registry);
+        return log_error(BELAY_ERR_NO_MEMORY, "no memory for the arenas of %d nodes", node->view->nodes);
+    }
+    pthread_mutex_init(&registry->lock, NULL);
+    node->caches = registry;
+    int result = mirror_create(node, find_partition);
+    if (result == BELAY_OK)
+        result = async_create(node);
+    if (result != BELAY_OK) {
+        registry_destroy(node);
+        return result;
+    }
+    node->release = registry_destroy;
+    coordinator_register(node);
+    serve_register(node);
+    node_handle(node, MESSAGE_SWEEP, handle_sweep);
+    node_add_progress_hook(node, progress);
+    node_add_lost_hook(node, peer_lost);
+    return BELAY_OK;
+}
+
+void registry_destroy(belay_node *node)
+{
+    struct cache_registry *registry = node->caches;
+    coordinator_destroy(node);
+    for (uint16_t i = 0; i < BELAY_CACHES_MAX; ++i)
+        if (cache_find(node, i))
+            cache_free(cache_find(node, i));
+    staging_destroy(node);
+    serve_free_requests(registry);
+    if (node->async)
+        async_destroy(node);
+    if (node->mirror)
+        mirror_destroy(node);
+    pthread_mutex_destroy(&registry->lock);
+    free(registry->arenas);
+    free(registry);
+    node->caches = NULL;
+}

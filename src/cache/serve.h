@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The primary's side of requests from other nodes. */
+#ifndef BELAY_SERVE_H
+#define BELAY_SERVE_H
+
+#include "cache/cache.h"
+
+void serve_register(belay_node *node);
+
+void serve_free_requests(struct cache_registry *registry);
+
+/* Retry what is parked at a partition, oldest first. Its lock is held. (struct partition.unpark) */
+void serve_unpark(struct partition *partition);
+
+#endif

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Bodies of the cache layer's messages. All are followed by the bytes their lengths name. */
+#ifndef BELAY_WIRE_H
+#define BELAY_WIRE_H
+
+#include "cluster/message.h"
+#include "copy/keys.h"
+#include "fabric/fabric.h"
+
+#include <stdint.h>
+
+/* MESSAGE_UPDATE; then key and, unless it lies in a reservation, value. Answer: struct operation_answer, then the old
+ * value of a GET_AND_PUT. With header.call 0 it is asynchronous: `async_number` counts the sender's to this primary. */
+struct wire_update {
+    uint8_t kind, sync;
+    uint16_t key_length;
+    uint32_t value_length;
+    uint64_t argument; /* COMPARE_AND_SET: version; FETCH_ADD: delta; GET_AND_PUT: capacity for the old value */
+    uint64_t entry_at; /* reservation, or 0 */
+    uint32_t number;   /* the client's, for exactly-once */
+    uint32_t async_number;
+};
+
+/* MESSAGE_GET; then the key. Answer: struct wire_value, then up to `wanted` bytes of the value from `from` on. */
+struct wire_get {
+    uint32_t key_length, wanted;
+    uint64_t from;
+    uint64_t version; /* of the value that the bytes must be of; 0: any */
+};
+
+struct wire_value {
+    uint64_t version, value_length;
+};
+
+/* MESSAGE_RESERVE; then the key. Answer: struct wire_place. */
+struct wire_reserve {
+    uint32_t key_length, value_length;
+};
+
+enum { WIRE_PLACE_SEGMENTS = 1024 };
+
+struct wire_place {
+    uint64_t entry_at, value_at;
+    uint32_t first, count;                 /* logical segments listed */
+    uint32_t physical[WIRE_PLACE_SEGMENTS];
+};
+
+/* MESSAGE_MAP: more of the list. Answer: struct wire_place. */
+struct wire_map {
+    uint32_t partition, first, count, reserved;
+};
+
+/* MESSAGE_ABANDON */
+struct wire_abandon {
+    uint64_t partition, entry_at;
+};
+
+/* MESSAGE_ASYNC_DONE, MESSAGE_ASYNC_FAILED (with header.status) */
+struct wire_async {
+    uint32_t async_number, partition;
+};
+
+/* MESSAGE_KEYS. Answer: struct wire_keys_answer, up to the last key. */
+struct wire_keys {
+    uint32_t partition;
+    struct key_cursor cursor;
+};
+
+struct wire_keys_answer {
+    struct key_cursor cursor; /* where to go on */
+    unsigned char keys[FABRIC_MESSAGE_MAX - sizeof(struct message_header) - sizeof(struct key_cursor)];
+};
+
+/* Bytes of key and value that fit beside the rest in one message. */
+enum {
+    WIRE_UPDATE_ROOM = FABRIC_MESSAGE_MAX - (int)sizeof(struct message_header) - (int)sizeof(struct wire_update),
+    WIRE_OLD_ROOM = FABRIC_MESSAGE_MAX - (int)sizeof(struct message_header) - 64,
+    WIRE_VALUE_ROOM = FABRIC_MESSAGE_MAX - (int)sizeof(struct message_header) - (int)sizeof(struct wire_value)
+};
+
+#endif
