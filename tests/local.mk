@@ -39,14 +39,8 @@ include tests/fuzz/local.mk
 # check_PROGRAMS += tests/mpi/NAME
 # tests_mpi_NAME_LDADD = $(INTERNAL_LIBS)    only if it needs hidden symbols
 
-# For the address sanitizer, see tests/run. -rpath makes libtool build a shared object.
-EXTRA_LTLIBRARIES = keep_loaded.la
-keep_loaded_la_SOURCES = tests/suppressions/keep_loaded.c
-keep_loaded_la_CFLAGS = -fvisibility=default
-keep_loaded_la_LDFLAGS = -module -avoid-version -rpath $(libdir)
-
 .PHONY: check_programs
-check_programs: $(check_PROGRAMS) keep_loaded.la
+check_programs: $(check_PROGRAMS)
 
 CHECK_OPTIONS = --only unit --only mpi --only script
 check-local: check_programs

@@ -1,2 +1,10 @@
 # SPDX-License-Identifier: BSD-3-Clause
-libbelay_la_SOURCES +=
+libbelay_la_SOURCES += \
+    src/api/cache.c \
+    src/api/check.h \
+    src/api/many_keys.c \
+    src/api/node.c \
+    src/api/one_key.c \
+    src/api/placement.c \
+    src/api/request.c \
+    src/api/result.c

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "api/check.h"
+#include "base/clock.h"
+#include "cache/async.h"
+#include "cache/cache.h"
+#include "cluster/bootstrap.h"
+
+int belay_open(MPI_Comm communicator, const belay_config *config, belay_node **node)
+{
+    belay_node *opened;
+    int result = check_output("belay_open", node, "node");
+    if (result != BELAY_OK)
+        return result;
+    result = bootstrap_node(communicator, config, &opened, registry_create);
+    if (result != BELAY_OK)
+        return result;
+    node_register_leave(opened);
+    if (opened->settings.progress == BELAY_PROGRESS_THREAD)
+        result = node_start_thread(opened);
+    if (result != BELAY_OK) {
+        bootstrap_destroy(opened);
+        return result;
+    }
+    *node = opened;
+    return BELAY_OK;
+}
+
+int belay_close(belay_node *node)
+{
+    if (!node)
+        return BELAY_OK;
+    int result = async_flush(node, node_deadline(node));
+    atomic_store(&node->closing, true);
+    int left = node_leave(node);
+    node_stop_thread(node);
+    node_drain(node);
+    bootstrap_destroy(node);
+    return result != BELAY_OK ? result : left;
+}
+
+int belay_progress(belay_node *node)
+{
+    int result = check_output("belay_progress", node, "node");
+    return result == BELAY_OK ? node_progress(node) : result;
+}
+
+int belay_node_id(const belay_node *node)
+{
+    return node ? node->id : BELAY_ERR_INVALID;
+}
+
+int belay_node_count(const belay_node *node)
+{
+    return node ? view_live_count(node->view) : BELAY_ERR_INVALID;
+}
+
+int belay_flush(belay_node *node)
+{
+    int result = check_output("belay_flush", node, "node");
+    return result == BELAY_OK ? async_flush(node, node_deadline(node)) : result;
+}
