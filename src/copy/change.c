@@ -29,8 +29,7 @@ void change_word(struct copy_change *change, uint64_t address, uint64_t word)
     change->effects[change->effect_count++] = (struct copy_effect){address, sizeof word, word, true, false};
 }
 
-/* Address range of an entry, with the segment headers within it. */
-static uint64_t span_of(const copy *c, uint64_t entry_at, size_t bytes)
+uint64_t entry_span(const copy *c, uint64_t entry_at, size_t bytes)
 {
     return entry_byte(&c->view, entry_at, bytes - 1) + 1 - entry_at;
 }
@@ -39,7 +38,7 @@ void change_entry(const copy *c, struct copy_change *change, const struct log_pl
 {
     const struct entry_header *header = entry_at_address(c, entry_at);
     uint64_t opened_at = address_of(&c->view, place->segment, 0);
-    uint64_t span = span_of(c, entry_at, bytes);
+    uint64_t span = entry_span(c, entry_at, bytes);
     if (header->flags & ENTRY_SEALED_WHOLE) {
         uint64_t from = place->open ? opened_at : entry_at;
         change_range(change, from, entry_at + span - from, false);
@@ -177,7 +176,7 @@ int copy_remove(copy *c, uint64_t hash, const void *key, size_t key_length, stru
 
 /* ---- Publishing ---- */
 
-static void entry_dead(copy *c, uint64_t entry_at)
+void change_entry_dead(copy *c, uint64_t entry_at)
 {
     log_dead(c, entry_at, entry_bytes(entry_at_address(c, entry_at)));
 }
@@ -194,5 +193,5 @@ void copy_publish(copy *c, struct copy_change *change)
         store64_release(slot, change->slot);
     pending_remove(c, change);
     if (before != 0)
-        entry_dead(c, slot_address(before));
+        change_entry_dead(c, slot_address(before));
 }

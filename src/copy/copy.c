@@ -76,5 +76,5 @@ uint64_t copy_entries(const copy *c)
 
 uint64_t copy_bytes_live(const copy *c)
 {
-    return c->log_live;
+    return c->live;
 }

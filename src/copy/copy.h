@@ -34,7 +34,7 @@ enum copy_result {
 
 enum {
     COPY_EFFECTS_MAX = 12,
-    COPY_CHANGE_KEEPS = 1 /* see copy_change.flags */
+    COPY_UNSLOTTED_MAX = 4096 /* see copy_rebuild() */
 };
 
 #define COPY_ROOT_ADDRESS (1ull << 60) /* effects at or above it lie in copy_root, at address - COPY_ROOT_ADDRESS */
@@ -139,7 +139,8 @@ int copy_abandon(copy *c, uint64_t entry_at, struct copy_change *change);
 /* Split the page of @p hash. The effects are already true here; push them. COPY_NEEDS_SEGMENTS or COPY_NEEDS_DRAIN first. */
 int copy_split(copy *c, uint64_t hash, struct copy_change *change);
 
-/* Stage the removal of everything: call again while it returns COPY_NEEDS_* or until *finished. Pushes page by page. */
+/* Stage the removal of everything, a few pages per call: call again until *finished, also after COPY_NEEDS_*. Other changes may
+ * be made in between, and stay. No segment is freed until it is finished. */
 int copy_clear(copy *c, struct copy_origin origin, struct copy_change *change, bool *finished);
 
 /* Show a staged change to readers. */
@@ -179,8 +180,13 @@ bool copy_releasable(const copy *c, uint32_t *logical);
 
 /* ---- Backup becoming primary, and proof ---- */
 
-/* Rebuild the private state from the bytes: index scan, then the end of the log for entries whose slot never came.
- * @p repaired: slots that had to be set or cleared (then backups need copy_image() again). Errors: PROTOCOL (damaged). */
+/*
+ * Rebuild the private state of a backup's copy from its bytes, which may end anywhere in the primary's stream of effects,
+ * in the middle of a range too. Slots are counted, a split that was begun is finished, and the newest changes whose entry came
+ * but not their slot are applied: at most COPY_UNSLOTTED_MAX of them may be under way to a backup at any time.
+ * @param[out] repaired words that had to be changed: other backups then need this copy's bytes again.
+ * Errors: PROTOCOL (damaged: a slot without its entry), NO_MEMORY.
+ */
 int copy_rebuild(copy *c, uint64_t *repaired);
 
 /* 64-bit XXH3 of an attached segment's bytes; of the root for UINT32_MAX. */

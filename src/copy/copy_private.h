@@ -74,7 +74,7 @@ struct copy {
     uint32_t tail, tail_offset; /* where the next entry goes; NO_SEGMENT: nowhere yet */
     uint64_t sequence;          /* of the last log segment that was opened */
     uint32_t log_segments;
-    uint64_t log_live; /* sum over log segments */
+    uint64_t live; /* bytes, sum over log segments */
 
     /* index.c */
     uint32_t page_segment, pages_used; /* where new pages come from */
@@ -91,7 +91,7 @@ struct copy {
 
     /* clear.c */
     bool clearing;
-    uint32_t clear_next; /* prefix of the next page */
+    uint32_t clear_next; /* prefix of the next page, with the directory's largest depth */
     uint64_t clear_version;
 };
 
@@ -117,12 +117,12 @@ static inline enum segment_use segment_use(const copy *c, uint32_t logical)
     return logical < c->logical_end ? (enum segment_use)c->segments[logical].use : SEGMENT_NONE;
 }
 
+/* Begin again: every attached segment is free. */
+void segments_reset(copy *c);
 /* Take a free segment for a use (not FREE, NONE). */
 void segment_claim(copy *c, uint32_t logical, enum segment_use use);
 /* A log segment holds nothing live any more. */
 void segment_emptied(copy *c, uint32_t logical);
-/* First of @p count consecutive free segments, or NO_SEGMENT. */
-uint32_t segment_free_run(const copy *c, uint32_t count);
 
 /* ---- entry.c ---- */
 
@@ -140,12 +140,17 @@ struct entry_draft {
     const void *key, *value;
     uint32_t value_length;
     uint16_t key_length;
-    uint8_t kind, flags;
+    uint8_t kind;
     struct copy_origin origin;
 };
 
 /* Write an entry at an address, sealed. */
 void entry_write(const copy *c, uint64_t entry_at, const struct entry_draft *draft);
+/* The same in steps: header; key and value by entry_fill(); seal. */
+void entry_begin(const copy *c, uint64_t entry_at, const struct entry_header *header);
+void entry_end(const copy *c, uint64_t entry_at);
+/* Write the entry of one address at another, marked as moved. */
+void entry_move(const copy *c, uint64_t from_at, uint64_t to_at);
 /* The seal that an entry in memory should have, from its bytes; 0 if they are not all there. */
 uint64_t entry_seal(const struct arena_view *view, const struct copy_descriptor *descriptor, uint64_t entry_at,
                     const struct entry_header *header);
@@ -184,12 +189,25 @@ uint64_t log_take(copy *c, const struct log_place *place, size_t bytes);
 /* The segments to attach for a plan that failed. */
 void log_wanted(const copy *c, size_t bytes, uint32_t *first, uint32_t *count);
 
+/* Count an entry of a rebuilt copy as live. @return false: it does not lie in the log. */
+bool log_live(copy *c, uint64_t entry_at, size_t bytes);
 /* Count an entry as dead; segments that hold nothing else are emptied. */
 void log_dead(copy *c, uint64_t entry_at, size_t bytes);
+/* Segments of a rebuilt copy that hold nothing live are free at once: nobody pushes from them. */
+void log_free_dead(copy *c);
 void log_pin(copy *c, uint64_t entry_at, size_t bytes);
 void log_unpin(copy *c, uint64_t entry_at, size_t bytes);
-/* Bytes of log segments but the tail that hold nothing live. */
+/* Log segments but the tail, and their bytes that hold nothing live. */
+uint32_t log_sealed_segments(const copy *c);
 uint64_t log_dead_bytes(const copy *c);
+/* Where the entry behind this one starts: in the same segment, or as the next one's header says (which may be of a later
+ * use, or say none). @return its address, or NO_ADDRESS. */
+uint64_t log_next(const copy *c, uint64_t entry_at, const struct entry_header *header);
+
+static inline const struct segment_header *log_header(const copy *c, uint32_t logical)
+{
+    return at_address(c, address_of(&c->view, logical, 0));
+}
 
 /* ---- index.c ---- */
 
@@ -198,6 +216,8 @@ struct index_place {
     uint64_t slot_at; /* NO_ADDRESS: not there */
     slot_word slot;
 };
+
+enum { DEPTH_MAX = 26 };
 
 uint64_t index_page(const copy *c, uint64_t hash); /* address, or NO_ADDRESS */
 uint32_t index_depth(const copy *c);
@@ -242,6 +262,11 @@ bool pending_uses_entry(const copy *c, uint64_t entry_at);
 /* The slot's older changes will not be published: a newer one was. */
 void pending_supersede(struct copy_change *by);
 
+/* ---- clear.c ---- */
+
+/* Clear the slots of a page whose entries are older than a version. @return how many. */
+unsigned clear_page(copy *c, uint64_t page_at, uint64_t version);
+
 /* ---- check.c ---- */
 
 /* The header of an entry that may be believed: lengths, place and seal are right. NULL: it may not. */
@@ -254,6 +279,9 @@ void change_range(struct copy_change *change, uint64_t address, uint64_t length,
 void change_word(struct copy_change *change, uint64_t address, uint64_t word);
 /* The effects of an entry just taken and written by a plan. */
 void change_entry(const copy *c, struct copy_change *change, const struct log_place *place, uint64_t entry_at, size_t bytes);
+/* Address range of the first bytes of an entry, with the segment headers within. */
+uint64_t entry_span(const copy *c, uint64_t entry_at, size_t bytes);
+void change_entry_dead(copy *c, uint64_t entry_at);
 /* Stage the switch of a slot, the last effect. */
 void change_slot(copy *c, struct copy_change *change, uint64_t slot_at, slot_word slot);
 

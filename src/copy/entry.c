@@ -130,26 +130,51 @@ uint64_t entry_seal(const struct arena_view *view, const struct copy_descriptor 
     return seal_finish(hash, header->version, entry_at);
 }
 
+void entry_begin(const copy *c, uint64_t entry_at, const struct entry_header *header)
+{
+    struct entry_header *memory = at_address(c, entry_at);
+    racy_begin();
+    store64(&memory->version, header->version);
+    racy_begin();
+    racy_copy(&memory->value_length, &header->value_length, ENTRY_HEADER - SEAL_FROM);
+}
+
+void entry_end(const copy *c, uint64_t entry_at)
+{
+    struct entry_header *memory = at_address(c, entry_at);
+    store64(&memory->seal, entry_seal(&c->view, c->descriptor, entry_at, memory));
+}
+
 void entry_write(const copy *c, uint64_t entry_at, const struct entry_draft *draft)
 {
     struct entry_header header = {.version = draft->version,
                                   .value_length = draft->value_length,
                                   .key_length = draft->key_length,
                                   .kind = draft->kind,
-                                  .flags = draft->flags,
                                   .client = draft->origin.client,
                                   .number = draft->origin.number};
-    if (c->seal_whole || entry_bytes(&header) <= SEAL_WHOLE_BYTES)
-        header.flags |= ENTRY_SEALED_WHOLE;
-    struct entry_header *memory = at_address(c, entry_at);
-    racy_begin();
-    store64(&memory->version, draft->version);
-    racy_begin();
-    racy_copy(&memory->value_length, &header.value_length, ENTRY_HEADER - SEAL_FROM);
+    bool whole = c->seal_whole || entry_bytes(&header) <= SEAL_WHOLE_BYTES;
+    if (whole && draft->kind != ENTRY_RESERVED && draft->kind != ENTRY_DEAD)
+        header.flags = ENTRY_SEALED_WHOLE;
+    entry_begin(c, entry_at, &header);
     entry_fill(c, entry_at, ENTRY_HEADER, draft->key, draft->key_length);
     if (draft->value)
         entry_fill(c, entry_at, ENTRY_HEADER + draft->key_length, draft->value, draft->value_length);
-    store64(&memory->seal, entry_seal(&c->view, c->descriptor, entry_at, &header));
+    entry_end(c, entry_at);
+}
+
+void entry_move(const copy *c, uint64_t from_at, uint64_t to_at)
+{
+    struct entry_header header = *entry_at_address(c, from_at);
+    header.flags |= ENTRY_MOVED;
+    entry_begin(c, to_at, &header);
+    size_t end = ENTRY_HEADER + header.key_length + (size_t)header.value_length;
+    for (size_t at = ENTRY_HEADER, piece; at < end; at += piece) {
+        uint64_t from = entry_byte(&c->view, from_at, at);
+        piece = piece_at(&c->view, from) < end - at ? piece_at(&c->view, from) : end - at;
+        entry_fill(c, to_at, at, at_address(c, from), piece);
+    }
+    entry_end(c, to_at);
 }
 
 /* ---- Plausibility ---- */

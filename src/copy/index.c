@@ -10,11 +10,6 @@ uint32_t page_reference(uint64_t page_at)
     return (uint32_t)(page_at / PAGE_SIZE_BYTES) + 1;
 }
 
-uint64_t bucket_pair_address(uint64_t page_at, uint64_t hash)
-{
-    return page_at + (uint64_t)(hash_bucket(hash) & ~1u) * BUCKET_SIZE;
-}
-
 uint32_t index_depth(const copy *c)
 {
     return c->descriptor->root.depth;

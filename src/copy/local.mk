@@ -5,6 +5,8 @@ libbelay_la_SOURCES += \
     src/copy/arena.h \
     src/copy/change.c \
     src/copy/check.c \
+    src/copy/cleaner.c \
+    src/copy/clear.c \
     src/copy/copy.c \
     src/copy/copy.h \
     src/copy/copy_private.h \
@@ -18,7 +20,9 @@ libbelay_la_SOURCES += \
     src/copy/racy.h \
     src/copy/reader.c \
     src/copy/reader.h \
+    src/copy/reader_fetched.c \
+    src/copy/rebuild.c \
+    src/copy/reserve.c \
     src/copy/seal.h \
     src/copy/segments.c \
-    src/copy/split.c \
-    src/copy/unsupported.c
+    src/copy/split.c

@@ -35,6 +35,46 @@ static bool run_is_free(const copy *c, uint32_t first, uint32_t count)
     return true;
 }
 
+static bool can_be_free(const copy *c, uint32_t logical)
+{
+    return segment_use(c, logical) == SEGMENT_FREE || segment_use(c, logical) == SEGMENT_NONE;
+}
+
+/* Attaching the unattached numbers of [first, first + count) makes all of it free. */
+static bool run_can_be_free(const copy *c, uint32_t first, uint32_t count)
+{
+    if ((uint64_t)first + count > c->segment_limit)
+        return false;
+    for (uint32_t s = first; s < first + count && s < c->logical_end; ++s)
+        if (!can_be_free(c, s))
+            return false;
+    return true;
+}
+
+/* The lowest numbers of which @p count in a row are free or can be. */
+static uint32_t lowest_run(const copy *c, uint64_t count)
+{
+    uint32_t length = 0, s;
+    for (s = 0; s < c->logical_end && length < count; ++s)
+        length = can_be_free(c, s) ? length + 1 : 0;
+    return s - length + count <= c->segment_limit ? s - length : NO_SEGMENT;
+}
+
+/*
+ * Where the log goes on if it cannot behind the tail. A single segment may be any. For long entries it is a place with
+ * room for more of them, since every place costs the unused end of its last segment; numbers are plenty.
+ */
+static uint32_t next_place(const copy *c, uint32_t needed)
+{
+    enum { ROOM_FOR_MORE = 16 };
+    if (c->tail != NO_SEGMENT && run_can_be_free(c, c->tail + 1, needed))
+        return c->tail + 1;
+    if (needed == 1)
+        return c->lowest_none < c->segment_limit ? c->lowest_none : NO_SEGMENT;
+    uint32_t roomy = lowest_run(c, (uint64_t)needed + ROOM_FOR_MORE);
+    return roomy != NO_SEGMENT ? roomy : lowest_run(c, needed);
+}
+
 int log_plan(const copy *c, size_t bytes, struct log_place *place)
 {
     if (bytes <= tail_room(c)) {
@@ -46,40 +86,15 @@ int log_plan(const copy *c, size_t bytes, struct log_place *place)
         *place = (struct log_place){c->tail, c->tail_offset, behind, false};
         return BELAY_OK;
     }
-    uint32_t needed = segments_for(c, bytes), first = c->tail + 1;
-    if (c->tail == NO_SEGMENT || !run_is_free(c, first, needed))
-        first = segment_free_run(c, needed);
-    if (first != NO_SEGMENT) {
-        *place = (struct log_place){first, LOG_FIRST, needed - 1, true};
-        return BELAY_OK;
-    }
-    uint32_t count;
-    log_wanted(c, bytes, &first, &count);
-    if (count == 0)
+    uint32_t needed = segments_for(c, bytes), first = next_place(c, needed);
+    if (needed == 1 && (first == NO_SEGMENT || segment_use(c, first) != SEGMENT_FREE) && c->free.count > 0)
+        first = c->free.first;
+    if (first == NO_SEGMENT)
         return log_quiet(BELAY_ERR_NO_SPACE, "a copy of %u segments has no room for %zu bytes", c->segment_limit, bytes);
-    return COPY_NEEDS_SEGMENTS;
-}
-
-/* Attaching the unattached numbers of [first, first + count) makes all of it free. */
-static bool run_can_be_free(const copy *c, uint32_t first, uint32_t count)
-{
-    if ((uint64_t)first + count > c->segment_limit)
-        return false;
-    for (uint32_t s = first; s < first + count && s < c->logical_end; ++s)
-        if (segment_use(c, s) != SEGMENT_FREE && segment_use(c, s) != SEGMENT_NONE)
-            return false;
-    return true;
-}
-
-static uint32_t find_run_that_can_be_free(const copy *c, uint32_t count)
-{
-    uint32_t length = 0, s;
-    for (s = c->lowest_none; s < c->logical_end && length < count; ++s) {
-        bool usable = c->segments[s].use == SEGMENT_FREE || c->segments[s].use == SEGMENT_NONE;
-        length = usable ? length + 1 : 0;
-    }
-    uint32_t first = s - length;
-    return (uint64_t)first + count <= c->segment_limit ? first : NO_SEGMENT;
+    if (!run_is_free(c, first, needed))
+        return COPY_NEEDS_SEGMENTS;
+    *place = (struct log_place){first, LOG_FIRST, needed - 1, true};
+    return BELAY_OK;
 }
 
 /* The first unattached numbers of [first, first + count). */
@@ -96,19 +111,15 @@ static void unattached_in(const copy *c, uint32_t first, uint32_t count, uint32_
 
 void log_wanted(const copy *c, size_t bytes, uint32_t *first, uint32_t *count)
 {
+    struct log_place place;
     *first = *count = 0;
-    if (bytes <= tail_room(c))
+    if (log_plan(c, bytes, &place) != COPY_NEEDS_SEGMENTS)
         return;
-    uint32_t behind = segments_behind_tail(c, bytes), needed = segments_for(c, bytes);
-    uint32_t target = c->tail + 1;
-    if (segment_free_run(c, needed) != NO_SEGMENT)
-        return;
-    if (behind > 0 && run_can_be_free(c, target, behind))
-        needed = behind;
-    else if (c->tail == NO_SEGMENT || !run_can_be_free(c, target, needed))
-        target = find_run_that_can_be_free(c, needed);
-    if (target != NO_SEGMENT)
-        unattached_in(c, target, needed, first, count);
+    uint32_t behind = segments_behind_tail(c, bytes);
+    if (behind > 0 && run_can_be_free(c, c->tail + 1, behind))
+        unattached_in(c, c->tail + 1, behind, first, count);
+    else
+        unattached_in(c, next_place(c, segments_for(c, bytes)), segments_for(c, bytes), first, count);
 }
 
 /* ---- Taking ---- */
@@ -161,7 +172,7 @@ uint64_t log_take(copy *c, const struct log_place *place, size_t bytes)
         open_segment(c, ++segment, next_fits ? (uint32_t)left + LOG_FIRST : 0);
         offset = LOG_FIRST;
     }
-    c->log_live += bytes;
+    c->live += bytes;
     move_tail(c, segment, offset);
     return address_of(&c->view, place->segment, place->offset);
 }
@@ -182,7 +193,16 @@ void log_dead(copy *c, uint64_t entry_at, size_t bytes)
         c->segments[logical].stuck = 0;
         empty_if_dead(c, logical);
     }
-    c->log_live -= bytes;
+    c->live -= bytes;
+}
+
+void log_free_dead(copy *c)
+{
+    uint32_t logical;
+    for (uint32_t s = 0; s < c->logical_end; ++s)
+        empty_if_dead(c, s);
+    while (copy_next_freed(c, &logical))
+        copy_recycle(c, logical);
 }
 
 void log_pin(copy *c, uint64_t entry_at, size_t bytes)
@@ -199,11 +219,34 @@ void log_unpin(copy *c, uint64_t entry_at, size_t bytes)
     }
 }
 
+bool log_live(copy *c, uint64_t entry_at, size_t bytes)
+{
+    FOR_EACH_PIECE(c, entry_at, bytes, logical, piece) {
+        if (segment_use(c, logical) != SEGMENT_LOG)
+            return false;
+        c->segments[logical].live += piece;
+    }
+    c->live += bytes;
+    return true;
+}
+
+uint32_t log_sealed_segments(const copy *c)
+{
+    return c->log_segments - (c->tail != NO_SEGMENT);
+}
+
 uint64_t log_dead_bytes(const copy *c)
 {
-    if (c->log_segments == 0)
-        return 0;
     uint64_t in_tail = c->tail == NO_SEGMENT ? 0 : c->segments[c->tail].live;
-    uint32_t sealed = c->log_segments - (c->tail != NO_SEGMENT);
-    return sealed * (uint64_t)log_payload(c) - (c->log_live - in_tail);
+    return log_sealed_segments(c) * (uint64_t)log_payload(c) - (c->live - in_tail);
+}
+
+uint64_t log_next(const copy *c, uint64_t entry_at, const struct entry_header *header)
+{
+    uint64_t end = entry_at + entry_span(c, entry_at, entry_bytes(header));
+    if (segment_of(&c->view, end) == segment_of(&c->view, end - 1) && piece_at(&c->view, end) >= ENTRY_HEADER)
+        return end;
+    uint32_t next = segment_of(&c->view, end - 1) + 1;
+    uint32_t first = segment_use(c, next) == SEGMENT_LOG ? log_header(c, next)->first_entry : 0;
+    return first ? address_of(&c->view, next, first) : NO_ADDRESS;
 }

@@ -127,6 +127,17 @@ int copy_detach(copy *c, uint32_t logical)
 
 /* ---- Their use ---- */
 
+void segments_reset(copy *c)
+{
+    c->free = c->emptied = (struct segment_list){NO_SEGMENT, NO_SEGMENT, 0};
+    for (uint32_t s = 0; s < c->logical_end; ++s) {
+        if (c->segments[s].use == SEGMENT_NONE)
+            continue;
+        c->segments[s] = (struct segment){.use = SEGMENT_FREE};
+        list_add(c, &c->free, s);
+    }
+}
+
 void segment_claim(copy *c, uint32_t logical, enum segment_use use)
 {
     list_remove(c, &c->free, logical);
@@ -168,21 +179,6 @@ bool copy_releasable(const copy *c, uint32_t *logical)
         return false;
     *logical = c->free.first;
     return true;
-}
-
-uint32_t segment_free_run(const copy *c, uint32_t count)
-{
-    if (c->free.count < count)
-        return NO_SEGMENT;
-    if (count == 1)
-        return c->free.first;
-    uint32_t length = 0;
-    for (uint32_t s = 0; s < c->logical_end; ++s) {
-        length = c->segments[s].use == SEGMENT_FREE ? length + 1 : 0;
-        if (length == count)
-            return s + 1 - count;
-    }
-    return NO_SEGMENT;
 }
 
 /* ---- What to attach ---- */

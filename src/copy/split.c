@@ -111,7 +111,7 @@ static int grow_directory(copy *c, struct copy_change *change)
     struct copy_root *root = &c->descriptor->root;
     uint32_t segments = root->directory_segments ? 2 * root->directory_segments : 1;
     uint32_t depth = depth_of_segments(c, segments);
-    if (2 * segments - 1 > ROOT_DIRECTORY_SEGMENTS || depth > 26)
+    if (2 * segments - 1 > ROOT_DIRECTORY_SEGMENTS || depth > DEPTH_MAX)
         return log_quiet(BELAY_ERR_NO_SPACE, "the directory of cache %u partition %u cannot get larger: use more partitions",
                          c->descriptor->cache, c->descriptor->partition);
     if (c->free.count < segments) {

@@ -224,17 +224,18 @@ static bool attach_all(struct world *w, uint32_t logical, bool urgent)
     return true;
 }
 
-static bool release_spare(struct world *w)
+static void detach_all(struct world *w, uint32_t logical)
+{
+    for (int which = 0; which < WORLD_COPIES; ++which)
+        if (w->copy[which])
+            assert_int_equal(copy_detach(w->copy[which], logical), BELAY_OK);
+}
+
+static void release_spare(struct world *w)
 {
     uint32_t logical;
-    bool any = false;
-    while (copy_releasable(w->copy[PRIMARY], &logical)) {
-        any = true;
-        for (int which = 0; which < WORLD_COPIES; ++which)
-            if (w->copy[which])
-                assert_int_equal(copy_detach(w->copy[which], logical), BELAY_OK);
-    }
-    return any;
+    while (copy_releasable(w->copy[PRIMARY], &logical))
+        detach_all(w, logical);
 }
 
 void world_collect(struct world *w)
@@ -253,9 +254,12 @@ static int provide(struct world *w, size_t bytes, bool urgent)
         if (count == 0)
             return BELAY_OK;
         w->urgent += urgent;
-        bool short_of_room = false;
-        for (uint32_t i = 0; i < count && !short_of_room; ++i)
-            short_of_room = !attach_all(w, first + i, urgent);
+        uint32_t attached = 0;
+        while (attached < count && attach_all(w, first + attached, urgent))
+            ++attached;
+        bool short_of_room = attached < count;
+        while (short_of_room && attached-- > 0)
+            detach_all(w, first + attached);
         if (short_of_room && (urgent || !world_sweep(w)))
             return BELAY_ERR_NO_SPACE;
     }
@@ -268,7 +272,6 @@ int world_clean(struct world *w, bool under_pressure)
         struct copy_change change;
         int result = copy_clean(w->copy[PRIMARY], under_pressure, &change);
         if (result == COPY_NEEDS_SEGMENTS) {
-            release_spare(w);
             result = provide(w, copy_clean_bytes(w->copy[PRIMARY]), true);
         } else if (result == COPY_NEEDS_DRAIN) {
             world_drain(w);
@@ -287,15 +290,19 @@ int world_clean(struct world *w, bool under_pressure)
 
 bool world_sweep(struct world *w)
 {
-    bool any = false;
     uint32_t before = arena_free_segments(w->arena[PRIMARY]);
-    for (int i = 0; i < 100000 && copy_worth_cleaning(w->copy[PRIMARY], true); ++i)
-        if (world_clean(w, true) != BELAY_OK)
+    for (int i = 0; i < 100000; ++i) {
+        int result = world_clean(w, true);
+        world_drain(w);
+        world_collect(w);
+        if (result != BELAY_OK)
             break;
-    world_drain(w);
-    world_collect(w);
-    any = release_spare(w);
-    return any && arena_free_segments(w->arena[PRIMARY]) > before;
+        release_spare(w);
+        if (arena_free_segments(w->arena[PRIMARY]) > before)
+            break;
+    }
+    release_spare(w);
+    return arena_free_segments(w->arena[PRIMARY]) > before;
 }
 
 /* Do what a copy asks for. @return BELAY_OK: try again. */

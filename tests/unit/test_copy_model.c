@@ -94,6 +94,20 @@ static void histories_with_pending_changes(void **state)
     }
 }
 
+static void histories_of_everything(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 24; ++seed) {
+        struct world_options options = {.segment_size = seed % 2 ? 4096 : 16384,
+                                        .segments = 20000,
+                                        .keys = seed % 3 ? 40 : 900,
+                                        .seal_whole = seed % 4 < 2,
+                                        .pending = seed % 5 < 2 ? 0 : (unsigned)seed};
+        struct mix mix = {.puts = 450, .removes = 150, .reserved = 60, .cleans = 200, .clears = seed % 6 == 0 ? 5 : 0};
+        run_history(&options, &mix, 200 + seed, 3000);
+    }
+}
+
 static void index_grows_far_beyond_the_root(void **state)
 {
     (void)state;
@@ -118,6 +132,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(histories_published_at_once),
         cmocka_unit_test(histories_with_pending_changes),
+        cmocka_unit_test(histories_of_everything),
         cmocka_unit_test(index_grows_far_beyond_the_root),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
