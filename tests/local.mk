@@ -23,14 +23,9 @@ tests_unit_test_linearizability_LDADD = libtests.la $(CMOCKA_LIBS)
 check_PROGRAMS += tests/unit/test_values
 tests_unit_test_values_LDADD = libtests.la $(XXHASH_LIBS) $(CMOCKA_LIBS)
 
-check_PROGRAMS += tests/unit/test_ring
-tests_unit_test_ring_LDADD = $(UNIT_LIBS)
-
-check_PROGRAMS += tests/unit/test_fabric_shm
-tests_unit_test_fabric_shm_SOURCES = tests/unit/test_fabric_shm.c tests/unit/fabric_node.h
-tests_unit_test_fabric_shm_LDADD = $(UNIT_LIBS)
-
 include tests/unit/copy.mk
+include tests/unit/copy.mk
+include tests/unit/fabric.mk
 include tests/unit/verbs.mk
 endif
 

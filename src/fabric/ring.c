@@ -102,35 +102,44 @@ void ring_starve(struct ring_writer *writer, bool starved)
     atomic_store_explicit(&writer->ends->starved, starved, memory_order_release);
 }
 
-static enum ring_event read_closed(struct ring_reader *reader)
+static const _Atomic uint64_t *next_header(const struct ring_reader *reader)
 {
-    uint64_t opened = atomic_load_explicit(&reader->ends->opened, memory_order_acquire);
-    if (opened == RING_LEFT)
-        return RING_END;
-    reader->opened = opened == reader->self;
-    return RING_EMPTY;
+    return (const _Atomic uint64_t *)(const void *)(reader->bytes + (reader->position & RING_MASK));
+}
+
+const _Atomic uint64_t *ring_watch(const struct ring_reader *reader, uint64_t *idle)
+{
+    *idle = reader->opened ? 0 : reader->seen;
+    return reader->opened ? next_header(reader) : &reader->ends->opened;
+}
+
+/* What a ring that has not been open to us yet says. */
+static enum ring_event read_opened(struct ring_reader *reader)
+{
+    reader->seen = atomic_load_explicit(&reader->ends->opened, memory_order_acquire);
+    reader->opened = reader->seen == reader->self;
+    return reader->seen == RING_LEFT ? RING_END : RING_EMPTY;
 }
 
 enum ring_event ring_read(struct ring_reader *reader, const void **message, size_t *length)
 {
-    if (!reader->opened && (read_closed(reader) == RING_END))
-        return RING_END;
-    if (!reader->opened)
-        return RING_EMPTY;
-    uint64_t position = reader->position;
-    const unsigned char *line = reader->bytes + (position & RING_MASK);
-    uint64_t header = atomic_load_explicit((const _Atomic uint64_t *)(const void *)line,
-                                           memory_order_acquire);
+    if (!reader->opened) {
+        enum ring_event event = read_opened(reader);
+        if (!reader->opened)
+            return event;
+    }
+    const _Atomic uint64_t *word = next_header(reader);
+    uint64_t header = atomic_load_explicit(word, memory_order_acquire);
     if (header == 0)
         return RING_EMPTY;
     uint32_t low = (uint32_t)header & ~HEADER_PRESENT;
-    if (header != header_of(position, low))
+    if (header != header_of(reader->position, low))
         return RING_MALFORMED;
     if (low == HEADER_END)
         return RING_END;
     if (low > FABRIC_MESSAGE_MAX)
         return RING_MALFORMED;
-    *message = line + HEADER_SIZE;
+    *message = word + 1;
     *length = low;
     return RING_MESSAGE;
 }

@@ -60,6 +60,7 @@ struct ring_reader {
     uint64_t self;     /* own incarnation */
     uint64_t position; /* of the next message */
     uint64_t reported;
+    uint64_t seen; /* in `opened`, while it is not for us */
     bool opened;
 };
 
@@ -83,6 +84,9 @@ void ring_starve(struct ring_writer *writer, bool starved);
 
 /* The next message, if any; it stays valid until ring_release(). What a peer wrote is not trusted: RING_MALFORMED. */
 enum ring_event ring_read(struct ring_reader *reader, const void **message, size_t *length);
+
+/* The word that changes when ring_read() has something to say; until then it is @p idle. */
+const _Atomic uint64_t *ring_watch(const struct ring_reader *reader, uint64_t *idle);
 
 /* Done with the message of @p length bytes that ring_read() gave. @return true if the sender must be woken, since it waits
  * for room and there is some now. */

@@ -32,6 +32,7 @@ struct shm_link {
 
     /* The poller's. */
     _Alignas(64) struct ring_reader reader;
+    struct shm_link *next_arrived;
 
     /* The senders'. */
     _Alignas(64) spin_lock lock;
@@ -50,6 +51,13 @@ struct shm_link {
     unsigned char *bytes_in, *bytes_out; /* mapped twice in a row */
 };
 
+/* What is looked at to see whether a peer has sent something: one word, compactly beside those of the other peers. */
+struct watch {
+    const _Atomic uint64_t *word;
+    uint64_t idle; /* what it says while there is nothing */
+    struct shm_link *link;
+};
+
 struct shm {
     struct fabric_transport base;
     struct process self;
@@ -57,9 +65,12 @@ struct shm {
     struct control *control;
     size_t control_size; /* without the rings */
 
-    _Atomic int count;
     _Atomic int overflowing;            /* links with queued messages */
-    _Atomic(struct shm_link *) links[]; /* those to poll: `count` of at most peers_max */
+    _Atomic(struct shm_link *) arrived; /* new links, for the poller to take in */
+
+    /* The poller's: one entry per peer. */
+    int count;
+    struct watch watches[];
 };
 
 static struct shm *shm_of(struct fabric_transport *transport)
@@ -301,16 +312,55 @@ static int poll_link(struct shm_link *link)
     return handled;
 }
 
+/* From now on look where the peer's next message will be. Of a lost peer nothing more is wanted. */
+static void renew_watch(struct watch *watch)
+{
+    static const _Atomic uint64_t nothing;
+    if (fabric_link_state(&watch->link->base) == FABRIC_LOST) {
+        watch->word = &nothing;
+        watch->idle = 0;
+    } else {
+        watch->word = ring_watch(&watch->link->reader, &watch->idle);
+    }
+}
+
+/* A new link takes the place of the peer's former life, if there was one. */
+static void take_in(struct shm *shm, struct shm_link *link)
+{
+    int place = 0;
+    while (place < shm->count && shm->watches[place].link->base.peer != link->base.peer)
+        ++place;
+    if (place == shm->count)
+        ++shm->count;
+    shm->watches[place].link = link;
+    renew_watch(&shm->watches[place]);
+}
+
+static void take_in_arrived(struct shm *shm)
+{
+    struct shm_link *link = atomic_exchange_explicit(&shm->arrived, NULL, memory_order_acquire);
+    while (link) {
+        struct shm_link *next = link->next_arrived;
+        take_in(shm, link);
+        link = next;
+    }
+}
+
 static int shm_poll(struct fabric_transport *transport)
 {
     struct shm *shm = shm_of(transport);
     int handled = 0;
-    int count = atomic_load_explicit(&shm->count, memory_order_acquire);
-    for (int index = 0; index < count; ++index)
-        handled += poll_link(atomic_load_explicit(&shm->links[index], memory_order_acquire));
+    if (atomic_load_explicit(&shm->arrived, memory_order_relaxed))
+        take_in_arrived(shm);
+    for (struct watch *watch = shm->watches; watch < shm->watches + shm->count; ++watch) {
+        if (atomic_load_explicit(watch->word, memory_order_relaxed) == watch->idle)
+            continue;
+        handled += poll_link(watch->link);
+        renew_watch(watch);
+    }
     if (atomic_load_explicit(&shm->overflowing, memory_order_relaxed))
-        for (int index = 0; index < count; ++index)
-            handled += drain_queue(atomic_load_explicit(&shm->links[index], memory_order_acquire));
+        for (int place = 0; place < shm->count; ++place)
+            handled += drain_queue(shm->watches[place].link);
     return handled;
 }
 
@@ -437,17 +487,15 @@ static int open_link(struct shm_link *link, const struct fabric_card *card, cons
     return result;
 }
 
-/* Take the place of an earlier life of the peer among those to poll, or the next free one. */
-static void begin_to_poll(struct shm *shm, struct shm_link *link)
+/* The next poll takes the link in. What the peer has sent already may have woken us too early: hence another wake. */
+static void let_poll(struct shm *shm, struct shm_link *link)
 {
-    int count = atomic_load_explicit(&shm->count, memory_order_relaxed);
-    int place = 0;
-    while (place < count &&
-           atomic_load_explicit(&shm->links[place], memory_order_relaxed)->base.peer != link->base.peer)
-        ++place;
-    atomic_store_explicit(&shm->links[place], link, memory_order_release);
-    if (place == count)
-        atomic_store_explicit(&shm->count, count + 1, memory_order_release);
+    struct shm_link *first = atomic_load_explicit(&shm->arrived, memory_order_relaxed);
+    do
+        link->next_arrived = first;
+    while (!atomic_compare_exchange_weak_explicit(&shm->arrived, &first, link, memory_order_release,
+                                                  memory_order_relaxed));
+    fabric_wake(shm->base.fabric);
 }
 
 static int shm_attach(struct fabric_transport *transport, int peer, const struct fabric_card *card,
@@ -476,7 +524,7 @@ static int shm_attach(struct fabric_transport *transport, int peer, const struct
         return result;
     }
     fabric_link_connected(&link->base);
-    begin_to_poll(shm, link);
+    let_poll(shm, link);
     *out = &link->base;
     return BELAY_OK;
 }
@@ -541,7 +589,7 @@ static int create_control(struct shm *shm)
 
 static int shm_create(fabric *f, struct fabric_transport **out)
 {
-    struct shm *shm = calloc(1, sizeof *shm + (size_t)f->peers_max * sizeof shm->links[0]);
+    struct shm *shm = calloc(1, sizeof *shm + (size_t)f->peers_max * sizeof shm->watches[0]);
     if (!shm)
         return log_error(BELAY_ERR_NO_MEMORY, "no memory for %d peers", f->peers_max);
     shm->base = (struct fabric_transport){.ops = &shm_transport, .fabric = f};

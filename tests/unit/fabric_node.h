@@ -8,7 +8,9 @@
 #include "fabric/control.h"
 #include "fabric/fabric.h"
 
+#include <sched.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -16,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -111,14 +114,31 @@ static inline struct fabric_stats node_stats(const struct node *node)
     return stats;
 }
 
+/* Poll once; a poll in vain gives the core to the peer, which may need it: tests run on fewer cores than they have threads. */
+static inline void node_poll(struct node *node)
+{
+    if (fabric_poll(node->f) == 0)
+        sched_yield();
+}
+
 /* Poll until `condition`, at most PATIENCE_MS. */
 #define node_poll_until(node, condition)                                                                     \
     do {                                                                                                     \
         uint64_t deadline_ = clock_deadline(PATIENCE_MS);                                                    \
         while (!(condition) && clock_now() < deadline_)                                                      \
-            fabric_poll((node)->f);                                                                          \
+            node_poll(node);                                                                                 \
         assert_true(condition);                                                                              \
     } while (0)
+
+/* fork(); the child does not outlive the test. */
+static inline pid_t fork_node(void)
+{
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0)
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+    return child;
+}
 
 /* What processes of a test share. */
 struct meeting {
