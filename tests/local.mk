@@ -24,7 +24,6 @@ check_PROGRAMS += tests/unit/test_values
 tests_unit_test_values_LDADD = libtests.la $(XXHASH_LIBS) $(CMOCKA_LIBS)
 
 include tests/unit/copy.mk
-include tests/unit/copy.mk
 include tests/unit/fabric.mk
 include tests/unit/verbs.mk
 endif
