@@ -9,6 +9,8 @@ libbelay_la_SOURCES += \
     src/cluster/calls.h \
     src/cluster/dispatch.c \
     src/cluster/dispatch.h \
+    src/cluster/eventcount.c \
+    src/cluster/eventcount.h \
     src/cluster/leave.c \
     src/cluster/message.h \
     src/cluster/node.c \

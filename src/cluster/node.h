@@ -14,6 +14,7 @@
 #include "base/spin.h"
 #include "belay.h"
 #include "cluster/calls.h"
+#include "cluster/eventcount.h"
 #include "cluster/message.h"
 #include "cluster/settings.h"
 #include "cluster/view.h"
@@ -53,6 +54,7 @@ struct belay_node {
     int progress_hook_count, lost_hook_count;
 
     spin_lock progress_lock;
+    struct eventcount events; /* callers that have waited long sleep here */
     atomic_bool busy; /* the last round of progress left something to do */
 
     spin_lock self_lock; /* messages of this node to itself, oldest first */
@@ -88,6 +90,8 @@ struct node_wait {
     belay_node *node;
     uint64_t deadline; /* CLOCK_MONOTONIC nanoseconds; 0: none */
     unsigned rounds, idle_rounds;
+    uint32_t announced; /* of the eventcount, while about to sleep */
+    bool about_to_sleep;
 };
 void node_wait_begin(struct node_wait *wait, belay_node *node, uint64_t deadline);
 bool node_wait_more(struct node_wait *wait); /* makes progress; false when the deadline has passed */

@@ -5,7 +5,8 @@
  *
  * Every waiting caller polls; the progress thread polls for peers while nobody waits. It spins for a short while after the
  * last event, then sleeps until the fabric wakes it: an idle node costs nothing. Jobs often have more threads than
- * cores, so whoever has polled in vain for a while gives its core away.
+ * cores, so a caller that has polled in vain for a while first yields its core and then sleeps, until whoever makes
+ * progress has had something to do.
  */
 #include "base/clock.h"
 #include "base/log.h"
@@ -20,7 +21,9 @@
 enum {
     SPIN_NS = 50 * 1000,    /* the progress thread polls this long after the last event */
     BUSY_SLEEP_MS = 1,      /* something is waiting that the fabric may not announce */
-    ROUNDS_BEFORE_YIELD = 128,
+    ROUNDS_BEFORE_YIELD = 256,
+    ROUNDS_BEFORE_SLEEP = 384,
+    CALLER_SLEEP_US = 2000,
     ROUNDS_PER_CLOCK = 64
 };
 
@@ -36,6 +39,8 @@ int node_progress(belay_node *node)
         done += node->progress_hooks[i](node, &busy);
     atomic_store_explicit(&node->busy, busy, memory_order_relaxed);
     spin_release(&node->progress_lock);
+    if (done > 0)
+        eventcount_signal(&node->events);
     return done;
 }
 
@@ -44,23 +49,53 @@ void node_wait_begin(struct node_wait *wait, belay_node *node, uint64_t deadline
     wait->node = node;
     wait->deadline = deadline;
     wait->rounds = wait->idle_rounds = 0;
+    wait->about_to_sleep = false;
     if (node->thread_running)
         fabric_poller_enter(node->fabric);
 }
 
+/* Two calls: the first announces, so that the caller looks at its condition once more; the second sleeps. */
+static void sleep_a_little(struct node_wait *wait)
+{
+    belay_node *node = wait->node;
+    if (!wait->about_to_sleep) {
+        wait->announced = eventcount_announce(&node->events);
+        wait->about_to_sleep = true;
+        return;
+    }
+    wait->about_to_sleep = false;
+    fabric_poller_leave(node->fabric); /* hands over to the progress thread */
+    eventcount_sleep(&node->events, wait->announced, CALLER_SLEEP_US);
+    fabric_poller_enter(node->fabric);
+}
+
+static void awake(struct node_wait *wait)
+{
+    wait->idle_rounds = 0;
+    if (wait->about_to_sleep)
+        eventcount_cancel(&wait->node->events);
+    wait->about_to_sleep = false;
+}
+
 bool node_wait_more(struct node_wait *wait)
 {
+    bool can_sleep = wait->node->thread_running && !atomic_load_explicit(&wait->node->busy, memory_order_relaxed);
     if (node_progress(wait->node) > 0)
-        wait->idle_rounds = 0;
-    else if (++wait->idle_rounds > ROUNDS_BEFORE_YIELD)
+        awake(wait);
+    else if (++wait->idle_rounds > ROUNDS_BEFORE_SLEEP && can_sleep)
+        sleep_a_little(wait);
+    else if (wait->idle_rounds > ROUNDS_BEFORE_YIELD)
         sched_yield();
     else
         spin_pause();
-    return ++wait->rounds % ROUNDS_PER_CLOCK != 0 || !wait->deadline || clock_now() <= wait->deadline;
+    ++wait->rounds;
+    return !wait->deadline || (wait->rounds % ROUNDS_PER_CLOCK != 0 && wait->idle_rounds <= ROUNDS_BEFORE_SLEEP) ||
+           clock_now() <= wait->deadline;
 }
 
 void node_wait_end(struct node_wait *wait)
 {
+    awake(wait);
     if (wait->node->thread_running)
         fabric_poller_leave(wait->node->fabric);
 }
