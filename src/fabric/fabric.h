@@ -39,7 +39,7 @@ enum {
     FABRIC_ADDRESS_SIZE = 256,
     FABRIC_SECRET_SIZE = 16,
     FABRIC_HOST_SIZE = 16,
-    FABRIC_AGAIN = 1 /* fabric_send: no room now, poll and try again */
+    FABRIC_AGAIN = 64 /* fabric_send: no room now, poll and try again. Differs from every result of other layers */
 };
 
 enum fabric_flags {
