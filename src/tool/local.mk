@@ -1,4 +1,45 @@
 # SPDX-License-Identifier: BSD-3-Clause
 bin_PROGRAMS += belay
-belay_SOURCES = src/tool/main.c
+tool_sources = \
+    src/tool/command.h \
+    src/tool/info.c \
+    src/tool/info_devices.c \
+    src/tool/info_devices.h \
+    src/tool/latency.c \
+    src/tool/latency.h \
+    src/tool/main.c \
+    src/tool/message.c \
+    src/tool/message.h \
+    src/tool/options.c \
+    src/tool/options.h \
+    src/tool/progress.c \
+    src/tool/progress.h \
+    src/tool/quantity.c \
+    src/tool/quantity.h \
+    src/tool/stage.c \
+    src/tool/stage.h \
+    src/tool/stage_board.c \
+    src/tool/stage_board.h \
+    src/tool/stage_crew.c \
+    src/tool/stage_crew.h \
+    src/tool/stage_disk.c \
+    src/tool/stage_disk.h \
+    src/tool/stage_json.c \
+    src/tool/stage_key.c \
+    src/tool/stage_key.h \
+    src/tool/stage_memory.c \
+    src/tool/stage_pass.c \
+    src/tool/stage_report.c \
+    src/tool/stage_tally.c \
+    src/tool/stage_tally.h \
+    src/tool/stage_tree.c \
+    src/tool/stage_tree.h \
+    src/tool/stage_walk.c \
+    src/tool/stage_walk.h \
+    src/tool/stage_worker.c \
+    src/tool/stage_worker.h
+tool_libs = libbelay.la $(JANSSON_LIBS) $(XXHASH_LIBS) $(HWLOC_LIBS) $(VERBS_LIBS) $(MPI_LIBS) -lm
+
+belay_SOURCES = $(tool_sources)
+belay_LDADD = $(tool_libs)
 belay_LDFLAGS = -pthread $(SANITIZE_FLAGS)
