@@ -26,9 +26,11 @@ tests_unit_test_values_LDADD = libtests.la $(XXHASH_LIBS) $(CMOCKA_LIBS)
 include tests/unit/copy.mk
 include tests/unit/fabric.mk
 include tests/unit/verbs.mk
+include tests/unit/tool.mk
 endif
 
 include tests/fuzz/local.mk
+include tests/mpi/stage.mk
 
 # check_PROGRAMS += tests/mpi/NAME
 # tests_mpi_NAME_LDADD = $(INTERNAL_LIBS)    only if it needs hidden symbols
