@@ -3,6 +3,7 @@
 #include "fabric/card.h"
 
 #include "base/log.h"
+#include "base/siphash.h"
 #include "belay.h"
 
 #include <errno.h>
@@ -14,6 +15,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include <xxhash.h>
+
+_Static_assert((int)FABRIC_SECRET_SIZE == SIPHASH_KEY_SIZE && (int)FABRIC_PROOF_SIZE == SIPHASH_SIZE,
+               "the secret is the key of the proof");
 
 static int read_boot_id(char *text, size_t size)
 {
@@ -93,9 +97,5 @@ bool card_same_host(const struct fabric_card *a, const struct fabric_card *b)
 
 void fabric_proof(const fabric *f, const struct fabric_card *card, unsigned char proof[FABRIC_PROOF_SIZE])
 {
-    unsigned char text[FABRIC_SECRET_SIZE + sizeof *card + FABRIC_SECRET_SIZE];
-    memcpy(text, f->secret, FABRIC_SECRET_SIZE);
-    memcpy(text + FABRIC_SECRET_SIZE, card, sizeof *card);
-    memcpy(text + FABRIC_SECRET_SIZE + sizeof *card, f->secret, FABRIC_SECRET_SIZE);
-    XXH128_canonicalFromHash((XXH128_canonical_t *)(void *)proof, XXH3_128bits(text, sizeof text));
+    siphash(f->secret, card, sizeof *card, proof);
 }

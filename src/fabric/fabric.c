@@ -403,7 +403,7 @@ int fabric_write(fabric *f, int peer, uint64_t remote_offset, const void *local,
     if (!link)
         return no_live_link(f, peer);
     if (!in_range(remote_offset, length, link->region_size) ||
-        (length > FABRIC_INLINE_MAX && !link->map && !in_own_region(f, local, length)))
+        (!link->map && length > FABRIC_INLINE_MAX && !in_own_region(f, local, length)))
         return bad_range(peer, remote_offset, length);
     *ticket = 0;
     if (length == 0)
@@ -420,7 +420,8 @@ int fabric_read(fabric *f, int peer, uint64_t remote_offset, void *local, size_t
     struct fabric_link *link = live_link(f, peer);
     if (!link)
         return no_live_link(f, peer);
-    if (!in_range(remote_offset, length, link->region_size) || !in_own_region(f, local, length))
+    if (!in_range(remote_offset, length, link->region_size) ||
+        (!link->map && !in_own_region(f, local, length)))
         return bad_range(peer, remote_offset, length);
     *ticket = 0;
     if (length == 0)

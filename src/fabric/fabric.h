@@ -17,12 +17,12 @@
  *   never will be. A lost peer stays lost until fabric_add_peer() gives it a new address.
  *
  * Threads: any thread may post; fabric_poll() may be called by any thread, and returns 0 at once while another is in it.
- * Handlers run inside fabric_poll(). They may post (messages with FABRIC_QUEUE only) and must not poll.
+ * Handlers run inside fabric_poll(), and inside fabric_sleep() and fabric_poller_leave(), which poll a last time. They may
+ * post (messages with FABRIC_QUEUE only), add and cut peers, and must not poll.
  *
  * Memory: the local side of reads, and of writes longer than FABRIC_INLINE_MAX, lies in this node's own region and must
- * not change until the ticket is done; for a peer that fabric_map() gives it may lie anywhere. Shorter writes are copied when
- * posted. An aligned write of 8 bytes is placed
- * as one atomic store.
+ * not change until the ticket is done; for a peer that fabric_map() gives it may lie anywhere. Shorter writes are copied
+ * when posted. An aligned write of 8 bytes is placed as one atomic store.
  */
 #ifndef BELAY_FABRIC_H
 #define BELAY_FABRIC_H

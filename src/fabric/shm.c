@@ -8,6 +8,7 @@
  */
 #include "base/fence.h"
 #include "base/log.h"
+#include "base/siphash.h"
 #include "belay.h"
 #include "fabric/control.h"
 
@@ -388,7 +389,7 @@ static int check_control(const struct shm_link *link, const struct fabric_card *
         return log_error(BELAY_ERR_REFUSED,
                          "process %ld does not hold the memory of node %d that its address names",
                          (long)part->process.pid, link->base.peer);
-    if (memcmp(control->proof, proof, sizeof proof) != 0)
+    if (!siphash_equal(control->proof, proof))
         return log_error(BELAY_ERR_REFUSED, "node %d (process %ld) is of another job: wrong secret",
                          link->base.peer, (long)part->process.pid);
     return BELAY_OK;
@@ -554,7 +555,7 @@ static void shm_address(const struct fabric_transport *transport, struct fabric_
                             .wake_writer = f->wake_writer,
                             .peers_max = (uint32_t)f->peers_max};
     memcpy(card->shm, &part, sizeof part);
-    /* The card is complete with this transport's part; the others' parts are not covered by the proof. */
+    /* The card is complete with this transport's part, the last one. */
     fabric_proof(f, card, shm->control->proof);
 }
 

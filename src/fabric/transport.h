@@ -117,8 +117,7 @@ struct fabric_card {
 };
 _Static_assert(sizeof(struct fabric_card) == FABRIC_ADDRESS_SIZE, "the card fills the address");
 
-/* What only a holder of the job's secret can compute from a card. A keyed hash (XXH3, 128 bits), not a cryptographic
- * signature: it keeps jobs and users' mistakes apart; the operating system keeps other users out. */
+/* What only a holder of the job's secret can compute from a card: a keyed hash (siphash.h) of the whole card. */
 void fabric_proof(const fabric *f, const struct fabric_card *card, unsigned char proof[FABRIC_PROOF_SIZE]);
 
 /* ---- What fabric.c gives to transports ------------------------------------------------------------------------ */
