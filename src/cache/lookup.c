@@ -15,7 +15,7 @@ const struct arena_view *cache_arena_of(belay_node *node, int peer)
     struct peer_arena *known = &node->caches->arenas[peer];
     int state = atomic_load_explicit(&known->state, memory_order_acquire);
     if (state == ARENA_VIEW_MADE)
-        return &known->view;
+        return known->view.base ? &known->view : NULL; /* NULL: on another host */
     bool own = peer == node->id;
     const void *base = own ? arena_base(node->arena) : fabric_map(node->fabric, peer);
     if (!base || state != ARENA_VIEW_UNKNOWN)
