@@ -23,6 +23,12 @@ static inline void fence_release(void)
     atomic_thread_fence(memory_order_release);
 }
 
+/* Loads before it come before loads and stores after it. */
+static inline void fence_acquire(void)
+{
+    atomic_thread_fence(memory_order_acquire);
+}
+
 #if defined(__SANITIZE_THREAD__) && !defined(__clang__)
 #pragma GCC diagnostic pop
 #endif

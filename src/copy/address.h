@@ -83,16 +83,4 @@ static inline uint64_t next_piece(const struct arena_view *view, uint64_t addres
     return address_of(view, segment_of(view, address) + 1, sizeof(struct segment_header));
 }
 
-/* Logical address of the byte that lies @p distance behind @p from in the same entry. */
-static inline uint64_t entry_byte(const struct arena_view *view, uint64_t from, uint64_t distance)
-{
-    uint64_t piece = piece_at(view, from);
-    if (distance < piece)
-        return from + distance;
-    uint64_t payload = view->segment_size - sizeof(struct segment_header);
-    uint32_t further = (uint32_t)((distance - piece) / payload);
-    return address_of(view, segment_of(view, from) + 1 + further,
-                      (uint32_t)(sizeof(struct segment_header) + (distance - piece) % payload));
-}
-
 #endif

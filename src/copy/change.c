@@ -31,7 +31,7 @@ void change_word(struct copy_change *change, uint64_t address, uint64_t word)
 
 uint64_t entry_span(const copy *c, uint64_t entry_at, size_t bytes)
 {
-    return entry_byte(&c->view, entry_at, bytes - 1) + 1 - entry_at;
+    return log_advance(entry_at, bytes - 1, c->view.segment_size) + 1 - entry_at;
 }
 
 void change_entry(const copy *c, struct copy_change *change, const struct log_place *place, uint64_t entry_at, size_t bytes)

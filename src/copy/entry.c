@@ -38,7 +38,7 @@ slot_word slot_make(uint64_t hash, uint64_t entry_at, size_t bytes, unsigned tag
 
 void entry_read(const copy *c, uint64_t entry_at, uint64_t from, void *to, size_t length)
 {
-    uint64_t at = entry_byte(&c->view, entry_at, from);
+    uint64_t at = log_advance(entry_at, from, c->view.segment_size);
     unsigned char *bytes = to;
     while (length > 0) {
         size_t piece = piece_at(&c->view, at) < length ? piece_at(&c->view, at) : length;
@@ -51,7 +51,7 @@ void entry_read(const copy *c, uint64_t entry_at, uint64_t from, void *to, size_
 
 void entry_fill(const copy *c, uint64_t entry_at, uint64_t from, const void *bytes, size_t length)
 {
-    uint64_t at = entry_byte(&c->view, entry_at, from);
+    uint64_t at = log_advance(entry_at, from, c->view.segment_size);
     const unsigned char *source = bytes;
     while (length > 0) {
         size_t piece = piece_at(&c->view, at) < length ? piece_at(&c->view, at) : length;
@@ -170,7 +170,7 @@ void entry_move(const copy *c, uint64_t from_at, uint64_t to_at)
     entry_begin(c, to_at, &header);
     size_t end = ENTRY_HEADER + header.key_length + (size_t)header.value_length;
     for (size_t at = ENTRY_HEADER, piece; at < end; at += piece) {
-        uint64_t from = entry_byte(&c->view, from_at, at);
+        uint64_t from = log_advance(from_at, at, c->view.segment_size);
         piece = piece_at(&c->view, from) < end - at ? piece_at(&c->view, from) : end - at;
         entry_fill(c, to_at, at, at_address(c, from), piece);
     }

@@ -103,10 +103,10 @@ struct entry_header {
 };
 _Static_assert(sizeof(struct entry_header) == 32, "entries are laid out in memory of several nodes");
 
-/* The address @p bytes further in the log: the headers of the segments in between are stepped over. */
+/* The address @p bytes further in an entry: the headers of the segments in between are stepped over. */
 static inline uint64_t log_advance(uint64_t address, uint64_t bytes, uint32_t segment_size)
 {
-    uint64_t left = segment_size - address % segment_size;
+    uint64_t left = segment_size - (address & (segment_size - 1));
     if (bytes < left)
         return address + bytes;
     uint64_t room = segment_size - sizeof(struct segment_header); /* of a whole segment */
@@ -118,7 +118,8 @@ static inline uint64_t log_advance(uint64_t address, uint64_t bytes, uint32_t se
  * A slot: one word, switched atomically.
  *   bits  0-15 fingerprint, 16-51 logical address / 8, 52-59 length class, 60-63 tag
  * The tag counts: it starts with the low bits of the version and goes up by one with every move of the entry, so that a
- * reader that slept notices when an entry has come back to its old place. The length class bounds the entry's length from above (at most 1/8 too long) so that one READ fetches it.
+ * reader that slept notices when an entry has come back to its old place. The length class bounds the entry's length
+ * from above (at most 1/8 too long) so that one READ fetches it.
  */
 typedef uint64_t slot_word;
 

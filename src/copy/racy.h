@@ -14,7 +14,8 @@
 #ifndef BELAY_RACY_H
 #define BELAY_RACY_H
 
-#include <stdatomic.h>
+#include "base/fence.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -60,9 +61,6 @@ static inline void store32(void *word, uint32_t value)
 
 #ifdef BELAY_TSAN
 
-#if defined(__GNUC__) && !defined(__clang__)
-#pragma GCC diagnostic ignored "-Wtsan" /* fences order nothing that the sanitizer watches */
-#endif
 #define RACY __attribute__((no_sanitize("thread"), noinline, unused)) static
 
 /* memcpy() and friends are watched even when called from here: loops instead. */
@@ -108,13 +106,13 @@ static inline bool racy_equal(const void *a, const void *b, size_t length)
 /* Everything stored before is seen by whoever sees a byte stored behind. */
 static inline void racy_begin(void)
 {
-    atomic_thread_fence(memory_order_release);
+    fence_release();
 }
 
 /* Nothing loaded behind is older than the bytes loaded before. */
 static inline void racy_end(void)
 {
-    atomic_thread_fence(memory_order_acquire);
+    fence_acquire();
 }
 
 #endif

@@ -152,12 +152,12 @@ static bool walk_pieces(const struct reading *reading, uint64_t at, const unsign
 static __attribute__((noinline)) int read_pieces(const struct reading *reading, uint64_t entry_at, size_t value_length)
 {
     const struct read_key *key = reading->key;
-    uint64_t key_at = entry_byte(reading->view, entry_at, sizeof(struct entry_header));
+    uint64_t key_at = log_advance(entry_at, sizeof(struct entry_header), reading->view->segment_size);
     if (!walk_pieces(reading, key_at, key->data, NULL, key->length))
         return OTHER_KEY;
     if (value_length > reading->capacity)
         return BELAY_ERR_TRUNCATED;
-    uint64_t value_at = entry_byte(reading->view, entry_at, sizeof(struct entry_header) + key->length);
+    uint64_t value_at = log_advance(entry_at, sizeof(struct entry_header) + key->length, reading->view->segment_size);
     return walk_pieces(reading, value_at, NULL, reading->buffer, value_length) ? BELAY_OK : READ_AGAIN;
 }
 

@@ -12,19 +12,24 @@
  *    order of version; those that had been applied before change nothing.
  */
 #include "copy/copy_private.h"
+#include "copy/seal.h"
 
 #include <stdlib.h>
 
-/* An entry of the log, by version. */
+/* An entry of the log. */
 struct found {
-    uint64_t version, entry_at;
-    bool moved; /* says that there was such a version; the slot points to it or has gone on */
+    uint64_t version, entry_at, hash;
+    bool moved;      /* says that there was such a version; the slot points to it or has gone on */
+    bool superseded; /* by a newer change of its key, or a clear */
 };
+
+enum { KEYS = 2 * COPY_UNSLOTTED_MAX };
 
 struct rebuilding {
     copy *c;
     uint64_t repaired;
-    struct found *newest; /* COPY_UNSLOTTED_MAX, by version modulo that */
+    struct found newest[COPY_UNSLOTTED_MAX]; /* by version modulo their number */
+    uint16_t by_key[KEYS]; /* open addressing by hash: index in `newest` + 1 of the key's last change */
 };
 
 static int damaged(const copy *c, const char *what, uint64_t where)
@@ -218,7 +223,7 @@ static void note_entry(struct rebuilding *r, uint64_t entry_at, const struct ent
         return;
     struct found *found = &r->newest[header->version % COPY_UNSLOTTED_MAX];
     if (header->version > found->version || (header->version == found->version && found->moved))
-        *found = (struct found){header->version, entry_at, moved};
+        *found = (struct found){.version = header->version, .entry_at = entry_at, .moved = moved};
     if (header->version > c->version)
         c->version = header->version;
 }
@@ -238,13 +243,31 @@ static void scan_segment(struct rebuilding *r, uint32_t logical)
     }
 }
 
+/* Whose last change is which: the others of the same key need not be applied. */
+static void note_key(struct rebuilding *r, struct found *found)
+{
+    copy *c = r->c;
+    const struct entry_header *header = entry_at_address(c, found->entry_at);
+    unsigned char key[BELAY_KEY_MAX];
+    entry_read(c, found->entry_at, ENTRY_HEADER, key, header->key_length);
+    found->hash = XXH3_64bits(key, header->key_length);
+    uint32_t at = found->hash % KEYS;
+    for (; r->by_key[at]; at = (at + 1) % KEYS) {
+        struct found *older = &r->newest[r->by_key[at] - 1];
+        if (older->hash == found->hash && entry_has_key(c, older->entry_at, key, header->key_length)) {
+            older->superseded = true;
+            break;
+        }
+    }
+    r->by_key[at] = (uint16_t)(found - r->newest + 1);
+}
+
 static void unslot(struct rebuilding *r, uint64_t slot_at)
 {
     slot_word *slot = slot_memory(r->c, slot_at);
     change_entry_dead(r->c, slot_address(*slot));
     store64_release(slot, 0);
     r->c->entries--;
-    r->repaired++;
 }
 
 static void apply_clear(struct rebuilding *r, uint64_t version)
@@ -265,33 +288,40 @@ static uint64_t provide_slot(struct rebuilding *r, uint64_t hash)
     return slot_at;
 }
 
-static int apply(struct rebuilding *r, uint64_t entry_at)
+static int apply(struct rebuilding *r, const struct found *found)
 {
     copy *c = r->c;
-    const struct entry_header *header = entry_at_address(c, entry_at);
-    if (header->kind == ENTRY_CLEAR) {
-        apply_clear(r, header->version);
-        return BELAY_OK;
-    }
+    const struct entry_header *header = entry_at_address(c, found->entry_at);
     unsigned char key[BELAY_KEY_MAX];
-    entry_read(c, entry_at, ENTRY_HEADER, key, header->key_length);
-    uint64_t hash = entry_hash(c, entry_at);
+    entry_read(c, found->entry_at, ENTRY_HEADER, key, header->key_length);
     struct index_place place;
-    const struct entry_header *present = index_find(c, hash, key, header->key_length, &place);
-    if (present && present->version >= header->version)
+    const struct entry_header *present = index_find(c, found->hash, key, header->key_length, &place);
+    bool remove = header->kind == ENTRY_REMOVE;
+    if (present ? present->version >= header->version : remove)
         return BELAY_OK;
+    r->repaired++;
     if (present)
         unslot(r, place.slot_at);
-    if (header->kind == ENTRY_REMOVE)
+    if (remove)
         return BELAY_OK;
     size_t bytes = entry_bytes(header);
-    uint64_t slot_at = present ? place.slot_at : provide_slot(r, hash);
-    if (slot_at == NO_ADDRESS || !log_live(c, entry_at, bytes))
-        return damaged(c, "entry without place", entry_at);
-    store64_release(slot_memory(c, slot_at), slot_make(hash, entry_at, bytes, (unsigned)header->version));
+    uint64_t slot_at = present ? place.slot_at : provide_slot(r, found->hash);
+    if (slot_at == NO_ADDRESS || !log_live(c, found->entry_at, bytes))
+        return damaged(c, "entry without place", found->entry_at);
+    slot_word slot = slot_make(found->hash, found->entry_at, bytes, (unsigned)header->version);
+    store64_release(slot_memory(c, slot_at), slot);
     c->entries++;
-    r->repaired += !present;
     return BELAY_OK;
+}
+
+/* The first of the newest versions that are there without a gap. */
+static uint64_t first_without_gap(const struct rebuilding *r)
+{
+    uint64_t newest = r->c->version, first = newest + 1;
+    while (first > 1 && newest + 1 - first < COPY_UNSLOTTED_MAX &&
+           r->newest[(first - 1) % COPY_UNSLOTTED_MAX].version == first - 1)
+        --first;
+    return first;
 }
 
 static int apply_unslotted(struct rebuilding *r)
@@ -300,13 +330,19 @@ static int apply_unslotted(struct rebuilding *r)
     for (uint32_t s = 0; s < c->logical_end; ++s)
         if (segment_use(c, s) == SEGMENT_LOG)
             scan_segment(r, s);
-    uint64_t first = c->version + 1;
-    while (first > 1 && c->version + 1 - first < COPY_UNSLOTTED_MAX &&
-           r->newest[(first - 1) % COPY_UNSLOTTED_MAX].version == first - 1)
-        --first;
+    uint64_t first = first_without_gap(r), after_clear = first;
     for (uint64_t version = first; version <= c->version; ++version) {
+        struct found *found = &r->newest[version % COPY_UNSLOTTED_MAX];
+        if (entry_at_address(c, found->entry_at)->kind == ENTRY_CLEAR)
+            after_clear = version + 1;
+        else if (!found->moved)
+            note_key(r, found);
+    }
+    if (after_clear > first)
+        apply_clear(r, after_clear - 1);
+    for (uint64_t version = after_clear; version <= c->version; ++version) {
         const struct found *found = &r->newest[version % COPY_UNSLOTTED_MAX];
-        int result = found->moved ? BELAY_OK : apply(r, found->entry_at);
+        int result = found->moved || found->superseded ? BELAY_OK : apply(r, found);
         if (result != BELAY_OK)
             return result;
     }
@@ -339,27 +375,34 @@ static void finish(struct rebuilding *r)
     log_free_dead(c);
 }
 
-int copy_rebuild(copy *c, uint64_t *repaired)
+static int rebuild(struct rebuilding *r)
 {
-    struct rebuilding r = {.c = c, .newest = calloc(COPY_UNSLOTTED_MAX, sizeof *r.newest)};
-    if (!r.newest)
-        return log_error(BELAY_ERR_NO_MEMORY, "no memory to rebuild a copy");
-    begin(c);
-    int result = check_directory(c);
+    int result = check_directory(r->c);
     if (result == BELAY_OK)
-        result = repair_directory(&r);
+        result = repair_directory(r);
     if (result == BELAY_OK)
-        result = find_pages(c);
-    if (result == BELAY_OK) {
-        find_log(c);
-        result = count_slots(&r);
-    }
-    if (result == BELAY_OK)
-        result = apply_unslotted(&r);
-    free(r.newest);
+        result = find_pages(r->c);
     if (result != BELAY_OK)
         return result;
-    finish(&r);
-    *repaired = r.repaired;
-    return BELAY_OK;
+    find_log(r->c);
+    result = count_slots(r);
+    if (result == BELAY_OK)
+        result = apply_unslotted(r);
+    if (result == BELAY_OK)
+        finish(r);
+    return result;
+}
+
+int copy_rebuild(copy *c, uint64_t *repaired)
+{
+    struct rebuilding *r = calloc(1, sizeof *r);
+    if (!r)
+        return log_error(BELAY_ERR_NO_MEMORY, "no memory to rebuild a copy");
+    r->c = c;
+    begin(c);
+    int result = rebuild(r);
+    if (result == BELAY_OK)
+        *repaired = r->repaired;
+    free(r);
+    return result;
 }

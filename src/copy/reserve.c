@@ -70,7 +70,7 @@ int copy_reserve(copy *c, const void *key, size_t key_length, size_t value_lengt
     c->reservations[c->reservation_count++] = (struct reservation){at, (uint32_t)value_length, (uint16_t)key_length};
     change_begin(change, c->version);
     reserve_effects(c, change, &place, at, key_length);
-    *value_at = entry_byte(&c->view, at, ENTRY_HEADER + key_length);
+    *value_at = log_advance(at, ENTRY_HEADER + key_length, c->view.segment_size);
     *entry_at = at;
     return BELAY_OK;
 }

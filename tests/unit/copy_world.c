@@ -95,6 +95,7 @@ void world_open(struct world *w, const struct world_options *options, uint64_t s
     memset(w, 0, sizeof *w);
     w->options = *options;
     w->random = seed;
+    w->changing_key = NO_KEY;
     w->region_size = (options->segments + 2) * options->segment_size;
     w->newest = calloc(options->keys, sizeof *w->newest);
     w->published = calloc(options->keys, sizeof *w->published);
@@ -156,11 +157,12 @@ void world_apply_effect(struct world *w, int to, const struct copy_effect *effec
 void world_apply(struct world *w, const struct copy_change *change)
 {
     assert_true(change->effect_count <= COPY_EFFECTS_MAX);
-    if (w->watch)
-        w->watch(w, change, w->watch_context);
+    unsigned count = change->effect_count;
+    if (w->watch && count > 0 && w->watch(w, change, w->watch_context))
+        --count;
     if (w->options.no_mirror)
         return;
-    for (unsigned i = 0; i < change->effect_count; ++i)
+    for (unsigned i = 0; i < count; ++i)
         world_apply_effect(w, MIRROR, &change->effects[i]);
 }
 
@@ -190,9 +192,12 @@ void world_drain(struct world *w)
 /* Note a staged change in the model, give it to the mirror and publish it, now or later. */
 static void go_on(struct world *w, uint32_t key, struct pending_change *pending, const struct model_value *value)
 {
+    w->changing_key = key;
+    w->changing = *value;
+    world_apply(w, &pending->change);
+    w->changing_key = NO_KEY;
     w->entries = w->entries + value->present - w->newest[key].present;
     w->newest[key] = *value;
-    world_apply(w, &pending->change);
     pending->key = key;
     pending->value = *value;
     pending->next = NULL;
@@ -241,6 +246,8 @@ static void release_spare(struct world *w)
 void world_collect(struct world *w)
 {
     uint32_t logical;
+    if (w->fence)
+        w->fence(w, w->watch_context);
     while (copy_next_freed(w->copy[PRIMARY], &logical))
         copy_recycle(w->copy[PRIMARY], logical);
 }
@@ -333,26 +340,33 @@ static struct copy_origin origin_of(const struct world *w)
     return (struct copy_origin){.client = 7, .number = (uint32_t)copy_version(w->copy[PRIMARY])};
 }
 
-int world_put(struct world *w, uint32_t key, uint32_t length)
+int world_put_bytes(struct world *w, uint32_t key, const void *value, uint32_t length, uint64_t seed)
 {
     unsigned char key_memory[BELAY_KEY_MAX];
     size_t key_length = key_bytes(w, key, key_memory);
-    unsigned char *value = malloc(length + 1);
-    uint64_t seed = world_random(w), hash = key_hash(w, key);
-    value_bytes(seed, value, length);
+    uint64_t hash = key_hash(w, key);
     struct pending_change *pending = malloc(sizeof *pending);
     int result;
     do
         result = copy_put(w->copy[PRIMARY], hash, key_memory, key_length, value, length, origin_of(w), &pending->change);
     while (result != BELAY_OK &&
            (result = satisfy(w, result, copy_entry_size(key_length, length), key, false)) == BELAY_OK);
-    free(value);
     if (result != BELAY_OK) {
         free(pending);
         return result;
     }
     go_on(w, key, pending, &(struct model_value){pending->change.version, seed, length, true});
     return BELAY_OK;
+}
+
+int world_put(struct world *w, uint32_t key, uint32_t length)
+{
+    unsigned char *value = malloc(length + 1);
+    uint64_t seed = world_random(w);
+    value_bytes(seed, value, length);
+    int result = world_put_bytes(w, key, value, length, seed);
+    free(value);
+    return result;
 }
 
 int world_remove(struct world *w, uint32_t key)

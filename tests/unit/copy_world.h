@@ -12,6 +12,8 @@
 
 enum { PRIMARY, MIRROR, WORLD_COPIES };
 
+#define NO_KEY UINT32_MAX
+
 struct world_options {
     size_t segment_size;
     uint32_t segments;   /* of each arena */
@@ -52,9 +54,12 @@ struct world {
     unsigned pending_count;
     uint64_t random;
     unsigned urgent; /* segments attached in need */
-    /* Called for every change with effects, before the mirror gets them. */
-    void (*watch)(struct world *w, const struct copy_change *change, void *context);
+    /* Called for every change with effects, before the mirror gets them. @return true: it does not get the last one. */
+    bool (*watch)(struct world *w, const struct copy_change *change, void *context);
+    void (*fence)(struct world *w, void *context); /* before segments are reused */
     void *watch_context;
+    uint32_t changing_key; /* what the change being watched makes of a key; NO_KEY: nothing */
+    struct model_value changing;
 };
 
 void world_open(struct world *w, const struct world_options *options, uint64_t seed);
@@ -70,6 +75,7 @@ bool value_is(uint64_t seed, const void *bytes, size_t length);
 
 /* Operations; results as of the copy. put and remove also check the model. */
 int world_put(struct world *w, uint32_t key, uint32_t length);
+int world_put_bytes(struct world *w, uint32_t key, const void *value, uint32_t length, uint64_t seed);
 int world_put_reserved(struct world *w, uint32_t key, uint32_t length, bool commit);
 int world_remove(struct world *w, uint32_t key);
 int world_clear(struct world *w);
