@@ -65,11 +65,11 @@ void node_drain(belay_node *node)
     for (int peer = 0; peer < node->view->nodes; ++peer) {
         fabric_ticket ticket;
         struct node_wait wait;
-        if (peer == node->id || fabric_peer_state(node->fabric, peer) != FABRIC_CONNECTED ||
+        if (peer == node->id || !view_alive(node->view, peer) ||
             fabric_fence(node->fabric, peer, &ticket) != BELAY_OK)
             continue;
         node_wait_begin(&wait, node, node_deadline(node));
-        while (!fabric_done(node->fabric, peer, ticket) && fabric_peer_state(node->fabric, peer) == FABRIC_CONNECTED &&
+        while (!fabric_done(node->fabric, peer, ticket) && fabric_peer_state(node->fabric, peer) != FABRIC_LOST &&
                node_wait_more(&wait))
             ;
         node_wait_end(&wait);

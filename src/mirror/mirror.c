@@ -89,7 +89,7 @@ int mirror_fence(belay_node *node, uint64_t deadline)
     int result = BELAY_OK;
     for (int peer = 0; peer < node->view->nodes && result == BELAY_OK; ++peer) {
         fabric_ticket ticket;
-        if (peer == node->id || fabric_peer_state(node->fabric, peer) != FABRIC_CONNECTED ||
+        if (peer == node->id || !view_alive(node->view, peer) ||
             fabric_fence(node->fabric, peer, &ticket) != BELAY_OK)
             continue;
         struct node_wait wait;
