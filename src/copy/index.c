@@ -3,6 +3,7 @@
  * @file index.c
  * From a key's hash to its slot: directory, page, home bucket and its neighbour.
  */
+#include "copy/bucket.h"
 #include "copy/copy_private.h"
 
 uint32_t page_reference(uint64_t page_at)
@@ -46,58 +47,76 @@ bool index_next_page(const copy *c, uint32_t *prefix, uint64_t *page_at)
     return true;
 }
 
-/* Slots of a pair, home bucket first. */
-static uint64_t pair_slot(uint64_t pair_at, uint64_t hash, unsigned i)
+/* The two buckets that may hold a hash, home first; where() gives a slot's logical address. */
+struct pair {
+    const slot_word *home;
+    uint64_t home_at;
+};
+
+static bool find_pair(const copy *c, uint64_t hash, struct pair *pair)
 {
-    unsigned bucket = (hash_bucket(hash) & 1) ^ i / SLOTS_PER_BUCKET;
-    return pair_at + bucket * BUCKET_SIZE + i % SLOTS_PER_BUCKET * sizeof(slot_word);
+    uint64_t page_at = index_page(c, hash);
+    if (page_at == NO_ADDRESS)
+        return false;
+    pair->home_at = page_at + hash_bucket(hash) * BUCKET_SIZE;
+    pair->home = at_address(c, pair->home_at);
+    return true;
+}
+
+static const slot_word *pair_bucket(const struct pair *pair, unsigned which)
+{
+    return which == 0 ? pair->home : neighbour_bucket(pair->home);
+}
+
+static uint64_t where(const struct pair *pair, unsigned which, unsigned i)
+{
+    return (pair->home_at ^ which * BUCKET_SIZE) + i * sizeof(slot_word);
 }
 
 const struct entry_header *index_find(const copy *c, uint64_t hash, const void *key, size_t key_length,
                                       struct index_place *place)
 {
+    struct pair pair;
     place->slot_at = NO_ADDRESS;
     place->slot = 0;
-    uint64_t page_at = index_page(c, hash);
-    if (page_at == NO_ADDRESS)
+    if (!find_pair(c, hash, &pair))
         return NULL;
-    uint64_t pair_at = bucket_pair_address(page_at, hash);
-    for (unsigned i = 0; i < 2 * SLOTS_PER_BUCKET; ++i) {
-        uint64_t slot_at = pair_slot(pair_at, hash, i);
-        slot_word slot = *slot_memory(c, slot_at);
-        if (slot == 0 || slot_fingerprint(slot) != hash_fingerprint(hash) ||
-            !entry_has_key(c, slot_address(slot), key, key_length))
-            continue;
-        *place = (struct index_place){slot_at, slot};
-        return entry_at_address(c, slot_address(slot));
+    for (unsigned which = 0; which < 2; ++which) {
+        const slot_word *bucket = pair_bucket(&pair, which);
+        for (unsigned match = bucket_match(bucket, hash_fingerprint(hash)); match; match &= match - 1) {
+            unsigned i = (unsigned)__builtin_ctz(match);
+            if (bucket[i] == 0 || !entry_has_key(c, slot_address(bucket[i]), key, key_length))
+                continue;
+            *place = (struct index_place){where(&pair, which, i), bucket[i]};
+            return entry_at_address(c, slot_address(bucket[i]));
+        }
     }
     return NULL;
 }
 
 uint64_t index_slot_of(const copy *c, uint64_t hash, uint64_t entry_at)
 {
-    uint64_t page_at = index_page(c, hash);
-    if (page_at == NO_ADDRESS)
+    struct pair pair;
+    if (!find_pair(c, hash, &pair))
         return NO_ADDRESS;
-    uint64_t pair_at = bucket_pair_address(page_at, hash);
-    for (unsigned i = 0; i < 2 * SLOTS_PER_BUCKET; ++i) {
-        slot_word slot = *slot_memory(c, pair_slot(pair_at, hash, i));
+    for (unsigned n = 0; n < 2 * SLOTS_PER_BUCKET; ++n) {
+        unsigned which = n / SLOTS_PER_BUCKET, i = n % SLOTS_PER_BUCKET;
+        slot_word slot = pair_bucket(&pair, which)[i];
         if (slot != 0 && slot_address(slot) == entry_at)
-            return pair_slot(pair_at, hash, i);
+            return where(&pair, which, i);
     }
     return NO_ADDRESS;
 }
 
 uint64_t index_vacant(const copy *c, uint64_t hash)
 {
-    uint64_t page_at = index_page(c, hash);
-    if (page_at == NO_ADDRESS)
+    struct pair pair;
+    if (!find_pair(c, hash, &pair))
         return NO_ADDRESS;
-    uint64_t pair_at = bucket_pair_address(page_at, hash);
-    for (unsigned i = 0; i < 2 * SLOTS_PER_BUCKET; ++i) {
-        uint64_t slot_at = pair_slot(pair_at, hash, i);
-        if (*slot_memory(c, slot_at) == 0 && !(c->newest && pending_uses_slot(c, slot_at)))
-            return slot_at;
+    for (unsigned n = 0; n < 2 * SLOTS_PER_BUCKET; ++n) {
+        unsigned which = n / SLOTS_PER_BUCKET, i = n % SLOTS_PER_BUCKET;
+        if (pair_bucket(&pair, which)[i] == 0 && !(c->newest && pending_uses_slot(c, where(&pair, which, i))))
+            return where(&pair, which, i);
     }
     return NO_ADDRESS;
 }

@@ -3,6 +3,7 @@ libbelay_la_SOURCES += \
     src/copy/address.h \
     src/copy/arena.c \
     src/copy/arena.h \
+    src/copy/bucket.h \
     src/copy/change.c \
     src/copy/check.c \
     src/copy/cleaner.c \

@@ -10,13 +10,13 @@
 #include "base/log.h"
 #include "base/spin.h"
 #include "copy/address.h"
+#include "copy/bucket.h"
 
 #include <string.h>
 
 enum {
     READ_TRIES = 32,
     CACHE_LINE = 64,
-    PREFETCH_LINES = 4, /* of an entry; beyond, the hardware follows */
     OTHER_KEY = 2       /* beside READ_AGAIN: the slot is of another key with the same fingerprint */
 };
 
@@ -38,15 +38,6 @@ int arena_view_make(const void *base, size_t size, const struct arena_header *he
 }
 
 /* ---- The bucket ---- */
-
-/* Bits of the slots in a bucket that have the fingerprint; empty slots may be among them. */
-static inline unsigned bucket_match(const slot_word *bucket, uint16_t fingerprint)
-{
-    unsigned match = 0;
-    for (unsigned i = 0; i < SLOTS_PER_BUCKET; ++i)
-        match |= (unsigned)(slot_fingerprint(load64(&bucket[i])) == fingerprint) << i;
-    return match;
-}
 
 /* The reference to the page of a hash, or 0: none, or the root makes no sense at the moment. */
 static inline uint32_t page_reference_of(const struct arena_view *view, const struct copy_descriptor *descriptor,
@@ -77,11 +68,6 @@ static inline const slot_word *home_bucket(const struct arena_view *view, const 
     return page ? (const slot_word *)(const void *)(page + hash_bucket(hash) * BUCKET_SIZE) : NULL;
 }
 
-static inline const slot_word *neighbour_bucket(const slot_word *bucket)
-{
-    return (const slot_word *)((uintptr_t)bucket ^ BUCKET_SIZE);
-}
-
 /* ---- The entry ---- */
 
 struct reading {
@@ -93,13 +79,15 @@ struct reading {
     struct read_result *result;
 };
 
-static inline void prefetch_lines(const unsigned char *memory, size_t length)
+/* The lines of an entry behind the first; beyond a few the hardware follows. */
+static inline void prefetch_further_lines(const unsigned char *memory, size_t bound)
 {
-    if (length > PREFETCH_LINES * CACHE_LINE)
-        length = PREFETCH_LINES * CACHE_LINE;
-    for (size_t i = 0; i < length; i += CACHE_LINE)
-        __builtin_prefetch(memory + i);
-    __builtin_prefetch(memory + length - 1);
+    if (bound > CACHE_LINE)
+        __builtin_prefetch(memory + CACHE_LINE);
+    if (bound > 2 * CACHE_LINE - 8)
+        __builtin_prefetch(memory + 2 * CACHE_LINE);
+    if (bound > 3 * CACHE_LINE - 8)
+        __builtin_prefetch(memory + 3 * CACHE_LINE);
 }
 
 static inline bool short_equal(const unsigned char *a, const unsigned char *b, size_t length)
@@ -180,7 +168,7 @@ static inline int get_entry(const struct reading *reading, const slot_word *slot
     size_t piece = piece_at(reading->view, entry_at), bound = slot_length_bound(slot);
     if (__builtin_expect(!memory || piece < sizeof *memory, 0))
         return READ_AGAIN;
-    prefetch_lines((const unsigned char *)memory, bound < piece ? bound : piece);
+    prefetch_further_lines((const unsigned char *)memory, bound);
 
     uint64_t version = load64_acquire(&memory->version);
     struct entry_header header;
@@ -287,7 +275,8 @@ void reader_prefetch_entry(const struct arena_view *view, const struct copy_desc
     if (slot == 0)
         return;
     const unsigned char *memory = memory_at(view, descriptor, slot_address(slot));
-    size_t bound = slot_length_bound(slot), piece = piece_at(view, slot_address(slot));
-    if (memory)
-        prefetch_lines(memory, bound < piece ? bound : piece);
+    if (!memory)
+        return;
+    __builtin_prefetch(memory);
+    prefetch_further_lines(memory, slot_length_bound(slot));
 }
