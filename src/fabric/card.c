@@ -36,7 +36,7 @@ static int read_boot_id(char *text, size_t size)
  * Processes of one boot and one pid namespace can reach each other's memory through /proc.
  * BELAY_TEST_HOST, a hook for tests, makes processes of one host look like several.
  */
-int fabric_host_identity(unsigned char host[FABRIC_HOST_SIZE])
+int fabric_host_identity(unsigned char identity[FABRIC_HOST_SIZE])
 {
     char boot[64];
     char text[256];
@@ -51,7 +51,7 @@ int fabric_host_identity(unsigned char host[FABRIC_HOST_SIZE])
                           part ? part : "");
     if (length >= (int)sizeof text)
         return log_error(BELAY_ERR_CONFIG, "BELAY_TEST_HOST is too long");
-    XXH128_canonicalFromHash((XXH128_canonical_t *)(void *)host, XXH3_128bits(text, (size_t)length));
+    XXH128_canonicalFromHash((XXH128_canonical_t *)(void *)identity, XXH3_128bits(text, (size_t)length));
     return BELAY_OK;
 }
 

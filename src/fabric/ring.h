@@ -32,7 +32,8 @@ enum {
     RING_CLEAR_AHEAD = 8 * RING_LINE
 };
 
-#define RING_LEFT UINT64_MAX /* in `opened`: the sender has left without ever opening the ring */
+#define RING_MAPPED ((size_t)2 * RING_SIZE) /* bytes of address space of one ring */
+#define RING_LEFT   UINT64_MAX /* in `opened`: the sender has left without ever opening the ring */
 
 /* In shared memory. */
 struct ring_ends {

@@ -110,7 +110,7 @@ int shared_memory_create(const char *name, size_t size, int *file)
 
 int shared_memory_open(const struct process *process, int number, size_t size, int *file)
 {
-    int opened;
+    int opened = -1;
     struct stat status;
     int result = process_open(process, number, 0, &opened);
     if (result)

@@ -399,7 +399,7 @@ static void two_sleepers_are_refused(void **state)
 /* ---- All at once, at random ------------------------------------------------------------------------------------ */
 
 enum { CALLERS = 2 };
-static int exchanges = 10000; /* of each caller */
+static int exchanges = 5000; /* of each caller */
 
 struct request {
     int caller; /* -1: an answer is not wanted */
