@@ -130,14 +130,24 @@ static inline void node_poll(struct node *node)
         assert_true(condition);                                                                              \
     } while (0)
 
-/* fork(); the child does not outlive the test. */
+/* fork(); the child does not outlive the test, and a failed assertion in it ends it. */
 static inline pid_t fork_node(void)
 {
     pid_t child = fork();
     assert_true(child >= 0);
-    if (child == 0)
+    if (child == 0) {
         prctl(PR_SET_PDEATHSIG, SIGKILL);
+        setenv("CMOCKA_TEST_ABORT", "1", 1);
+    }
     return child;
+}
+
+/* How a child ended: its exit status, or minus the signal. */
+static inline int child_status(pid_t child)
+{
+    int status;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
 }
 
 /* What processes of a test share. */
