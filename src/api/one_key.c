@@ -33,7 +33,9 @@ int belay_contains(belay_cache *cache, const void *key, size_t key_length)
 {
     struct read_result found;
     int result = check_key("belay_contains", cache, key, key_length);
-    return result == BELAY_OK ? lookup_get(cache, key, key_length, NULL, 0, &found) : result;
+    if (result == BELAY_OK)
+        result = lookup_get(cache, key, key_length, NULL, 0, &found);
+    return result == BELAY_ERR_TRUNCATED ? BELAY_OK : result;
 }
 
 /* Updates that need nothing but key and value. */

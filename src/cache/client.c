@@ -44,6 +44,25 @@ static uint8_t sync_of(const belay_cache *cache, const belay_write_options *opti
     return sync == BELAY_FULL_ASYNC && needs_answer ? BELAY_PRIMARY_SYNC : sync;
 }
 
+/* Is it known already that the condition will not hold? Then no place is reserved for a large value. */
+static int check_beforehand(struct belay_request *request)
+{
+    const struct operation *operation = &request->operation;
+    struct read_result found;
+    if (operation->kind != OPERATION_REPLACE && operation->kind != OPERATION_PUT_IF_ABSENT &&
+        operation->kind != OPERATION_COMPARE_AND_SET)
+        return BELAY_OK;
+    int looked = lookup_get(request->cache, operation->key, operation->key_length, NULL, 0, &found);
+    bool present = looked == BELAY_OK || looked == BELAY_ERR_TRUNCATED;
+    if (!present && looked != BELAY_ERR_NOT_FOUND)
+        return looked;
+    if (operation->kind == OPERATION_COMPARE_AND_SET)
+        return operation->expected == (present ? found.version : 0) ? BELAY_OK : BELAY_ERR_CONFLICT;
+    if (operation->kind == OPERATION_REPLACE)
+        return present ? BELAY_OK : BELAY_ERR_NOT_FOUND;
+    return present ? BELAY_ERR_EXISTS : BELAY_OK;
+}
+
 /* ---- At this node ---- */
 
 static void finished_here(struct operation *operation)
@@ -62,7 +81,9 @@ static void begin_here(struct belay_request *request)
     struct operation *operation = &request->operation;
     struct partition *partition = &request->cache->partitions[request->partition];
     if (operation->value_length > LARGE_HERE && operation->kind != OPERATION_REMOVE) {
-        int result = large_place_here(partition, operation, request->deadline);
+        int result = check_beforehand(request);
+        if (result == BELAY_OK)
+            result = large_place_here(partition, operation, request->deadline);
         if (result != BELAY_OK) {
             complete(request, result);
             return;
@@ -170,7 +191,10 @@ static void begin_remote(struct belay_request *request)
     async_mark_dirty(node, request->primary);
     if (operation->kind != OPERATION_REMOVE &&
         (size_t)operation->key_length + operation->value_length > WIRE_UPDATE_ROOM) {
-        result = large_place_remote(request->cache, request->partition, request->primary, operation, request->deadline);
+        result = check_beforehand(request);
+        if (result == BELAY_OK)
+            result = large_place_remote(request->cache, request->partition, request->primary, operation,
+                                        request->deadline);
         if (result != BELAY_OK) {
             complete(request, result);
             return;

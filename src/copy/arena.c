@@ -17,7 +17,7 @@ enum {
     SEGMENTS_MIN = 4,
     SEGMENT_SIZE_MIN = 4096,
     SEGMENT_SIZE_MAX = 1 << 30,
-    HELD_BACK_SHARE = 32, /* 1/32 of the segments are for urgent takers only */
+    HELD_BACK_SHARE = 12, /* 1/12 of the segments are for urgent takers only */
     WORD_BITS = 64
 };
 

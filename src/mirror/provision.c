@@ -17,7 +17,7 @@
 enum {
     SEGMENTS_PER_MESSAGE = 1536,
     ATTEMPTS = 4,         /* failed provisions that one operation bears */
-    RETRY_NS = 2 * 1000000 /* between them, for sweeps to take effect */
+    RETRY_NS = 1000000 /* between them, for sweeps to take effect */
 };
 
 struct segments_request {
