@@ -147,6 +147,7 @@ static void make_due(belay_node *node, int peer)
     received->due = true;
     received->next_due = node->async->first_due;
     node->async->first_due = peer;
+    node_attend(node);
 }
 
 void async_received(belay_node *node, int peer, uint32_t async_number)
@@ -261,6 +262,7 @@ static int handle_flush(belay_node *node, int peer, const struct message_header 
     flush->call = header->call;
     flush->next = node->async->flushes;
     node->async->flushes = flush;
+    node_attend(node);
     return BELAY_OK;
 }
 

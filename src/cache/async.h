@@ -7,7 +7,7 @@
  * have written go to the primary as requests, behind the updates: so a process reads its own writes. What fails is told
  * at once, logged, and reported by belay_flush(), which waits until all copies have everything.
  *
- * Threads: sending and asking by any; the rest runs under the progress lock.
+ * Threads: sending and asking by any; the rest runs under the state lock.
  */
 #ifndef BELAY_ASYNC_H
 #define BELAY_ASYNC_H

@@ -78,8 +78,8 @@ struct cache_registry {
     pthread_mutex_t lock; /* of opening and closing; not held while waiting for peers */
     belay_cache *_Atomic caches[BELAY_CACHES_MAX];
     struct peer_arena *arenas; /* by node id */
-    struct registered *registered[BELAY_CACHES_MAX]; /* under the progress lock */
-    struct request *free_requests; /* of serve.c; under the progress lock */
+    struct registered *registered[BELAY_CACHES_MAX]; /* under the state lock */
+    struct request *free_requests; /* of serve.c; under the state lock */
     int free_request_count;
     spin_lock staging_lock;
     uint32_t staging[STAGING_KEPT]; /* unused staging segments */

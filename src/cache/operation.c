@@ -130,7 +130,7 @@ static enum operation_outcome change_key(struct partition *partition, struct ope
         return OPERATION_EXECUTED;
     }
     operation->answer.version = operation->update.change.version;
-    partition->updates++;
+    partition_count_update(partition);
     bool published = true;
     if (operation->sync == BELAY_FULL_SYNC)
         published = partition_push_sync(partition, &operation->update);

@@ -261,9 +261,9 @@ int registry_open(belay_node *node, const belay_cache_config *config, belay_cach
         int ready = tell_ready(node, agreed.number, result);
         if (result == BELAY_OK && ready != BELAY_OK) {
             pthread_mutex_lock(&node->caches->lock);
-            spin_acquire(&node->progress_lock); /* peers may ask for it at any moment */
+            spin_acquire(&node->state_lock); /* peers may ask for it at any moment */
             cache_free(cache);
-            spin_release(&node->progress_lock);
+            spin_release(&node->state_lock);
             pthread_mutex_unlock(&node->caches->lock);
             return log_error(ready, "cache %s: not every server could make its copies: %s", settings.name,
                              belay_strerror(ready));
@@ -303,6 +303,7 @@ static int handle_sweep(belay_node *node, int peer, const struct message_header 
     if (length != 0)
         return BELAY_ERR_PROTOCOL;
     node->caches->sweeping = true;
+    node_attend(node);
     node->caches->sweep_cache = node->caches->sweep_partition = 0;
     return BELAY_OK;
 }

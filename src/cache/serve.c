@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /**
  * @file serve.c
- * Requests from other nodes, handled by whoever makes progress at the primary (so under the progress lock).
+ * Requests from other nodes, handled by whoever makes progress at the primary (so under the state lock).
  *
  * Requests of one peer to one partition are handled in the order they came. What cannot go on yet is parked at its
  * partition with a copy of its message, and everything that comes later for that partition lines up behind it.

@@ -21,28 +21,35 @@ static int handle_reply(belay_node *node, int peer, const struct message_header 
     return BELAY_OK;
 }
 
+static int handle(belay_node *node, int peer, const void *message, size_t length)
+{
+    struct message_header header;
+    if (length < sizeof header)
+        return BELAY_ERR_PROTOCOL;
+    memcpy(&header, message, sizeof header);
+    const void *body = (const unsigned char *)message + sizeof header;
+    size_t body_length = length - sizeof header;
+    if (header.type == MESSAGE_REPLY)
+        return handle_reply(node, peer, &header, body, body_length);
+    if (header.type >= MESSAGE_TYPES || !node->handlers[header.type])
+        return BELAY_ERR_PROTOCOL;
+    return node->handlers[header.type](node, peer, &header, body, body_length);
+}
+
 void dispatch_message(void *context, int peer, const void *message, size_t length)
 {
     belay_node *node = context;
-    struct message_header header;
-    int result = BELAY_ERR_PROTOCOL;
-    if (length >= sizeof header) {
-        memcpy(&header, message, sizeof header);
-        const void *body = (const unsigned char *)message + sizeof header;
-        size_t body_length = length - sizeof header;
-        if (header.type == MESSAGE_REPLY)
-            result = handle_reply(node, peer, &header, body, body_length);
-        else if (header.type < MESSAGE_TYPES && node->handlers[header.type])
-            result = node->handlers[header.type](node, peer, &header, body, body_length);
-    }
+    spin_acquire(&node->state_lock);
+    int result = handle(node, peer, message, length);
+    spin_release(&node->state_lock);
+    eventcount_signal(&node->events);
     if (result >= 0)
         return;
     atomic_fetch_add_explicit(&node->malformed, 1, memory_order_relaxed);
-    log_error(BELAY_ERR_PROTOCOL, "node %d sent a malformed message (type %d, %zu bytes): it is cut off", peer,
-              length >= sizeof header ? header.type : -1, length);
+    log_error(BELAY_ERR_PROTOCOL, "node %d sent a malformed message of %zu bytes: it is cut off", peer, length);
     if (peer != node->id) {
         fabric_cut(node->fabric, peer);
-        dispatch_lost(node, peer, "sent a malformed message");
+        dispatch_lost(node, peer, "it sent a malformed message");
     }
 }
 
@@ -54,9 +61,13 @@ void dispatch_lost(void *context, int peer, const char *why)
         return;
     if (!atomic_load(&node->closing))
         log_warn("node %d is lost: %s", peer, why);
+    spin_acquire(&node->state_lock);
     calls_fail(&node->calls, peer, BELAY_ERR_NODE_FAILED);
     for (int i = 0; i < node->lost_hook_count; ++i)
         node->lost_hooks[i](node, peer);
+    spin_release(&node->state_lock);
+    node_attend(node);
+    eventcount_signal(&node->events);
 }
 
 /* ---- Messages to oneself: rare (registry, segments), so they are simply kept in a list ---- */

@@ -3,8 +3,8 @@
  * @file node.h
  * This process as a member of the job: its fabric, arena and view, the calls in flight, and who handles which message.
  *
- * Upper layers register handlers; the cluster layer knows nothing of caches. Handlers and hooks run under the progress
- * lock, one at a time, in whichever thread makes progress: they must not wait. Lock order: progress lock, then a
+ * Upper layers register handlers; the cluster layer knows nothing of caches. Handlers and hooks run under the state
+ * lock, one at a time, in whichever thread makes progress: they must not wait. Lock order: state lock, then a
  * partition's lock, then locks of the fabric. A thread that holds a partition's lock never makes progress.
  */
 #ifndef BELAY_NODE_H
@@ -53,9 +53,9 @@ struct belay_node {
     lost_hook lost_hooks[NODE_HOOKS_MAX];
     int progress_hook_count, lost_hook_count;
 
-    spin_lock progress_lock;
+    spin_lock state_lock; /* of handlers and hooks */
     struct eventcount events; /* callers that have waited long sleep here */
-    atomic_bool busy; /* the last round of progress left something to do */
+    atomic_bool busy; /* the hooks have something to do */
 
     spin_lock self_lock; /* messages of this node to itself, oldest first */
     struct self_message *self_first, **self_last;
@@ -83,6 +83,9 @@ struct belay_node {
 
 /* One round: fabric, messages to oneself, hooks. @return things done; 0 at once while another thread is at it. */
 int node_progress(belay_node *node);
+
+/* The hooks will have something to do: do not go to sleep. From handlers, hooks, and callers of the upper layers. */
+void node_attend(belay_node *node);
 
 /* A waiting caller: brackets polling, so that peers need not wake the progress thread meanwhile.
  * Usage: for (node_wait_begin(&w, node, deadline); !done && node_wait_more(&w);) ; node_wait_end(&w); */

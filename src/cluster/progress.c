@@ -27,21 +27,39 @@ enum {
     ROUNDS_PER_CLOCK = 64
 };
 
+/* Messages are handled wherever the fabric polls, also while a poller leaves or the thread goes to sleep; each takes the state
+ * lock for itself. What they leave to the hooks they announce with node_attend(), so that somebody comes back for it. */
 int node_progress(belay_node *node)
 {
-    if (!spin_try(&node->progress_lock))
-        return 0;
-    bool busy = false;
     int done = fabric_poll(node->fabric);
     if (atomic_load_explicit(&node->self_waiting, memory_order_relaxed))
         done += dispatch_self(node);
-    for (int i = 0; i < node->progress_hook_count; ++i)
-        done += node->progress_hooks[i](node, &busy);
-    atomic_store_explicit(&node->busy, busy, memory_order_relaxed);
-    spin_release(&node->progress_lock);
+    if (spin_try(&node->state_lock)) {
+        bool busy = false;
+        atomic_store_explicit(&node->busy, false, memory_order_relaxed);
+        for (int i = 0; i < node->progress_hook_count; ++i)
+            done += node->progress_hooks[i](node, &busy);
+        if (busy)
+            node_attend(node);
+        spin_release(&node->state_lock);
+    }
     if (done > 0)
         eventcount_signal(&node->events);
     return done;
+}
+
+void node_attend(belay_node *node)
+{
+    if (!atomic_load_explicit(&node->busy, memory_order_relaxed))
+        atomic_store_explicit(&node->busy, true, memory_order_relaxed);
+}
+
+/* Hand over to the progress thread; it sleeps on for ever unless a message comes, so it is woken if the hooks have work. */
+static void leave_polling(belay_node *node)
+{
+    fabric_poller_leave(node->fabric);
+    if (atomic_load_explicit(&node->busy, memory_order_relaxed))
+        fabric_wake(node->fabric);
 }
 
 void node_wait_begin(struct node_wait *wait, belay_node *node, uint64_t deadline)
@@ -64,7 +82,7 @@ static void sleep_a_little(struct node_wait *wait)
         return;
     }
     wait->about_to_sleep = false;
-    fabric_poller_leave(node->fabric); /* hands over to the progress thread */
+    leave_polling(node);
     eventcount_sleep(&node->events, wait->announced, CALLER_SLEEP_US);
     fabric_poller_enter(node->fabric);
 }
@@ -97,7 +115,7 @@ void node_wait_end(struct node_wait *wait)
 {
     awake(wait);
     if (wait->node->thread_running)
-        fabric_poller_leave(wait->node->fabric);
+        leave_polling(wait->node);
 }
 
 /* Sleep, unless something came up or callers of this process are polling anyway (then fabric_sleep() does not announce

@@ -19,6 +19,7 @@ void partition_activate(struct partition *partition)
     partition->active_next = mirror->active;
     atomic_store_explicit(&mirror->active, partition, memory_order_relaxed);
     spin_release(&mirror->active_lock);
+    node_attend(partition->node);
 }
 
 static struct partition *take_active(struct mirror *mirror)

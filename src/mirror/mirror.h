@@ -14,7 +14,7 @@ typedef struct partition *(*partition_finder)(belay_node *node, uint16_t cache, 
 int mirror_create(belay_node *node, partition_finder find);
 void mirror_destroy(belay_node *node);
 
-/* Did some copy find no room since the last call? Then all nodes should sweep. Under the progress lock. */
+/* Did some copy find no room since the last call? Then all nodes should sweep. Under the state lock. */
 bool mirror_sweep_wanted(belay_node *node);
 
 /* Wait until everything this node pushed so far is on the backups. */

@@ -110,6 +110,9 @@ bool partition_must_wait(struct partition *partition);
  * will wait. */
 void partition_push(struct partition *partition, const struct copy_change *change, fabric_ticket *tickets);
 
+/* Count an update and its pushes; structural changes are not counted. */
+void partition_count_update(struct partition *partition);
+
 /* Push and publish a change that nobody waits for: structural ones, and updates in the asynchronous modes. */
 void partition_push_now(struct partition *partition, struct copy_change *change);
 

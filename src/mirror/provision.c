@@ -161,6 +161,7 @@ static void note_failure(struct partition *partition)
     partition->provision.failures++;
     partition->provision.retry_at = clock_now() + RETRY_NS;
     atomic_store_explicit(&partition->node->mirror->sweep_wanted, true, memory_order_relaxed);
+    node_attend(partition->node);
 }
 
 /* Every backup has answered: all attach, or none. */

@@ -118,10 +118,8 @@ void partition_push(struct partition *partition, const struct copy_change *chang
     for (int i = 0; i < partition->backup_count; ++i) {
         struct backup *backup = &partition->backups[i];
         fabric_ticket ticket = 0;
-        if (backup->node >= 0) {
+        if (backup->node >= 0)
             ticket = push_to(partition, backup, change, tickets != NULL);
-            partition->pushes++;
-        }
         if (tickets)
             tickets[i] = ticket;
     }
@@ -148,4 +146,11 @@ bool partition_must_wait(struct partition *partition)
     }
     partition->unsettled = unsettled;
     return unsettled;
+}
+
+void partition_count_update(struct partition *partition)
+{
+    partition->updates++;
+    for (int i = 0; i < partition->backup_count; ++i)
+        partition->pushes += partition->backups[i].node >= 0;
 }
