@@ -226,7 +226,8 @@ typedef struct belay_write_options {
 
 /*
  * Errors common to all calls below: INVALID, TOO_LARGE, TIMEOUT, NODE_FAILED, PARTITION_LOST, CLOSED; of writes also
- * NO_SPACE. A FULL_ASYNC put or remove returns BELAY_OK once queued: what fails later is reported by belay_flush().
+ * NO_SPACE. A FULL_ASYNC put or remove returns BELAY_OK once queued: what fails later is reported by belay_flush(), what is
+ * known to fail at once (this node is the primary, or a large value finds no room) is returned.
  * An operation whose result depends on the old value (put_if_absent, replace, get_and_put, compare_and_set,
  * fetch_add) always waits for the primary's answer: with FULL_ASYNC it behaves as with PRIMARY_SYNC.
  */

@@ -84,7 +84,7 @@ static int split(struct partition *partition, uint64_t hash, uint32_t *failures_
     struct copy_change change;
     int result = copy_split(partition->copy, hash, &change);
     if (result == COPY_NEEDS_SEGMENTS)
-        return partition_provision(partition, 0, false, failures_seen);
+        return partition_provision(partition, 0, ROOM_FOR_PUT, failures_seen);
     if (result == BELAY_OK)
         partition_push_now(partition, &change);
     return result;
@@ -96,7 +96,8 @@ static int prepare(struct partition *partition, struct operation *operation, int
     size_t bytes = copy_entry_size(operation->key_length, operation->kind == OPERATION_REMOVE ? 0 : operation->value_length);
     int result = need;
     if (need == COPY_NEEDS_SEGMENTS)
-        result = partition_provision(partition, bytes, operation->kind == OPERATION_REMOVE, &operation->failures_seen);
+        result = partition_provision(partition, bytes, operation->kind == OPERATION_REMOVE ? ROOM_FOR_REMOVE : ROOM_FOR_PUT,
+                                     &operation->failures_seen);
     else if (need == COPY_NEEDS_SPLIT)
         result = split(partition, operation->hash, &operation->failures_seen);
     return result == COPY_NEEDS_DRAIN ? FABRIC_AGAIN : result;
@@ -178,7 +179,7 @@ int operation_reserve(struct partition *partition, const void *key, size_t key_l
         }
         if (result != COPY_NEEDS_SEGMENTS)
             return result == COPY_NEEDS_DRAIN ? FABRIC_AGAIN : result;
-        result = partition_provision(partition, copy_entry_size(key_length, value_length), false, failures_seen);
+        result = partition_provision(partition, copy_entry_size(key_length, value_length), ROOM_FOR_PUT, failures_seen);
         if (result != BELAY_OK)
             return result;
     }
@@ -204,7 +205,7 @@ int operation_clear(struct partition *partition, uint32_t *failures_seen)
         if (result == BELAY_OK)
             partition_push_now(partition, &change);
         else if (result == COPY_NEEDS_SEGMENTS)
-            result = partition_provision(partition, copy_entry_size(0, 0), true, failures_seen);
+            result = partition_provision(partition, copy_entry_size(0, 0), ROOM_FOR_REMOVE, failures_seen);
         if (result != BELAY_OK)
             return result == COPY_NEEDS_DRAIN ? FABRIC_AGAIN : result;
     }

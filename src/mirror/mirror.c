@@ -80,9 +80,18 @@ void mirror_destroy(belay_node *node)
 
 bool mirror_sweep_wanted(belay_node *node)
 {
+    enum { PAUSE_NS = 500 * 1000 };
     struct mirror *mirror = node->mirror;
-    return atomic_load_explicit(&mirror->sweep_wanted, memory_order_relaxed) &&
-           atomic_exchange_explicit(&mirror->sweep_wanted, false, memory_order_relaxed);
+    if (!atomic_load_explicit(&mirror->sweep_wanted, memory_order_relaxed))
+        return false;
+    uint64_t now = clock_now();
+    if (now < mirror->next_sweep) {
+        node_attend(node);
+        return false;
+    }
+    mirror->next_sweep = now + PAUSE_NS;
+    atomic_store_explicit(&mirror->sweep_wanted, false, memory_order_relaxed);
+    return true;
 }
 
 int mirror_fence(belay_node *node, uint64_t deadline)

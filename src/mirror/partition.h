@@ -46,6 +46,10 @@ struct provision_call {
 
 #define PROVISION_NEVER_FAILED UINT32_MAX
 
+/* What room is wanted for. All but puts may use the segments that arenas hold back; a failure for cleaning starts no sweep,
+ * which would clean again. */
+enum room_purpose { ROOM_FOR_PUT, ROOM_FOR_REMOVE, ROOM_FOR_CLEANING };
+
 /* Room that is being asked for at the backups. */
 struct provision {
     uint32_t first, count;
@@ -53,7 +57,8 @@ struct provision {
     struct provision_call *calls; /* by backup */
     unsigned missing;   /* answers */
     int result;         /* of the answers so far */
-    bool running, urgent;
+    bool running;
+    enum room_purpose purpose;
     uint32_t failures; /* provisions that failed, ever */
     uint64_t retry_at; /* after a failure; clock_now() */
 };
@@ -130,7 +135,8 @@ bool partition_after_pending(struct partition *partition, struct update *update)
  * @return BELAY_OK: try again now; FABRIC_AGAIN: park, it will come; BELAY_ERR_NO_SPACE.
  * @p failures_seen: the operation's memory of failed provisions, PROVISION_NEVER_FAILED at first.
  */
-int partition_provision(struct partition *partition, size_t bytes, bool urgent, uint32_t *failures_seen);
+int partition_provision(struct partition *partition, size_t bytes, enum room_purpose purpose,
+                        uint32_t *failures_seen);
 
 /* Clean and release after an update, in small steps. */
 void partition_tidy(struct partition *partition);

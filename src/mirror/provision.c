@@ -146,7 +146,8 @@ static int attach_own(struct partition *partition)
     struct provision *provision = &partition->provision;
     for (uint32_t i = 0; i < provision->count; ++i) {
         int result =
-            copy_attach(partition->copy, provision->first + i, provision->physical[i], provision->urgent);
+            copy_attach(partition->copy, provision->first + i, provision->physical[i],
+                                 provision->purpose != ROOM_FOR_PUT);
         if (result != BELAY_OK) {
             give_back(partition, provision->first, i);
             give_own(partition, i);
@@ -158,8 +159,11 @@ static int attach_own(struct partition *partition)
 
 static void note_failure(struct partition *partition)
 {
-    partition->provision.failures++;
-    partition->provision.retry_at = clock_now() + RETRY_NS;
+    struct provision *provision = &partition->provision;
+    if (provision->purpose == ROOM_FOR_CLEANING)
+        return;
+    provision->failures++;
+    provision->retry_at = clock_now() + RETRY_NS;
     atomic_store_explicit(&partition->node->mirror->sweep_wanted, true, memory_order_relaxed);
     node_attend(partition->node);
 }
@@ -227,7 +231,7 @@ static void ask_backups(struct partition *partition)
     struct segments_request request = {.partition = partition->number,
                                        .first = provision->first,
                                        .count = provision->count,
-                                       .urgent = provision->urgent};
+                                       .urgent = provision->purpose != ROOM_FOR_PUT};
     struct message_header header = {.type = MESSAGE_SEGMENTS, .cache = partition->cache};
     for (int i = 0; i < partition->backup_count; ++i) {
         struct provision_call *call = &provision->calls[i];
@@ -244,15 +248,15 @@ static void ask_backups(struct partition *partition)
     }
 }
 
-static int begin(struct partition *partition, uint32_t first, uint32_t count, bool urgent)
+static int begin(struct partition *partition, uint32_t first, uint32_t count, enum room_purpose purpose)
 {
     struct provision *provision = &partition->provision;
     provision->first = first;
     provision->count = count < SEGMENTS_PER_MESSAGE ? count : SEGMENTS_PER_MESSAGE;
-    provision->urgent = urgent;
+    provision->purpose = purpose;
     provision->result = BELAY_OK;
     provision->missing = 0;
-    int result = take_own(partition, urgent);
+    int result = take_own(partition, purpose != ROOM_FOR_PUT);
     if (result != BELAY_OK) {
         note_failure(partition);
         return result == BELAY_ERR_NO_SPACE ? FABRIC_AGAIN : result;
@@ -266,7 +270,8 @@ static int begin(struct partition *partition, uint32_t first, uint32_t count, bo
     return provision->failures == failures ? BELAY_OK : FABRIC_AGAIN;
 }
 
-int partition_provision(struct partition *partition, size_t bytes, bool urgent, uint32_t *failures_seen)
+int partition_provision(struct partition *partition, size_t bytes, enum room_purpose purpose,
+                        uint32_t *failures_seen)
 {
     struct provision *provision = &partition->provision;
     uint32_t first, count;
@@ -281,5 +286,5 @@ int partition_provision(struct partition *partition, size_t bytes, bool urgent, 
     if (provision->failures != *failures_seen && clock_now() < provision->retry_at)
         return FABRIC_AGAIN;
     copy_wanted(partition->copy, bytes, &first, &count);
-    return count == 0 ? BELAY_OK : begin(partition, first, count, urgent);
+    return count == 0 ? BELAY_OK : begin(partition, first, count, purpose);
 }

@@ -105,7 +105,7 @@ static int clean(struct partition *partition, bool under_pressure, int moves)
         int result = copy_clean(partition->copy, under_pressure, &change);
         if (result == COPY_NEEDS_SEGMENTS) {
             uint32_t failures = PROVISION_NEVER_FAILED;
-            result = partition_provision(partition, BELAY_KEY_MAX, true, &failures);
+            result = partition_provision(partition, BELAY_KEY_MAX, ROOM_FOR_CLEANING, &failures);
             if (result == BELAY_OK)
                 continue;
         }
