@@ -31,9 +31,7 @@ endif
 
 include tests/fuzz/local.mk
 include tests/mpi/stage.mk
-
-# check_PROGRAMS += tests/mpi/NAME
-# tests_mpi_NAME_LDADD = $(INTERNAL_LIBS)    only if it needs hidden symbols
+include tests/mpi/local.mk
 
 .PHONY: check_programs
 check_programs: $(check_PROGRAMS)

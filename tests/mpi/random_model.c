@@ -2,11 +2,12 @@
 /*
  * A long random run against a plain model in memory.
  *
- * Three caches with different settings start empty and grow under the readers. Every thread of every rank alone writes
- * its own keys, with all operations and modes mixed, so that it knows exactly what each call must give; meanwhile it
- * reads the keys of the others, whose values describe themselves: never torn, never another key's, never older than what
- * this thread saw before. Counters are shared by all. At the end of a round everything is flushed, the copies are
- * compared, and size, iteration and every key must agree with the models; then the caches are cleared and it goes on.
+ * Three caches with different settings start empty and grow under the readers. Every thread of every rank
+ * alone writes its own keys, with all operations and modes mixed, so that it knows exactly what each call
+ * must give; meanwhile it reads the keys of the others, whose values describe themselves: never torn, never
+ * another key's, never older than what this thread saw before. Counters are shared by all. At the end of a
+ * round everything is flushed, the copies are compared, and size, iteration and every key must agree with
+ * the models; then the caches are cleared and it goes on.
  */
 #include "../support/job.h"
 #include "../support/key.h"
@@ -803,8 +804,7 @@ int main(int argc, char **argv)
     }
     for (int round = 1; round <= ROUNDS; ++round)
         run_round(&job, workers, round);
-    at("closing");
-    CHECK_OK(belay_close(node));
+    job_close(node);
     for (unsigned i = 0; i < THREADS; ++i)
         worker_destroy(&workers[i]);
     return job_end(&job);

@@ -5,8 +5,8 @@
 
 #include "history.h"
 
-/* Put the histories of this rank's threads and of all ranks together at rank 0, sorted. Collective. @p all: created
- * here; of the other ranks, empty. */
+/* Put the histories of this rank's threads and of all ranks together at rank 0, sorted. Collective. @p all:
+ * created here; of the other ranks, empty. */
 void history_gather(const struct history *threads, unsigned count, struct history *all);
 
 #endif

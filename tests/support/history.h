@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /**
  * @file history.h
- * What concurrent callers did to a few keys, and when: recorded per thread, sorted out by key.
+ * What concurrent callers did to a few keys, and when: recorded per thread, sorted out by
+ * key.
  *
- * Values are 64-bit numbers. 0 stands for "no value"; every write makes a number that never was before, so that a
- * value names the write that made it.
+ * Values are 64-bit numbers. 0 stands for "no value"; every write makes a number that never was before, so
+ * that a value names the write that made it.
  */
 #ifndef TESTS_HISTORY_H
 #define TESTS_HISTORY_H

@@ -13,6 +13,7 @@
 
 static const char *job_program = "test";
 static int job_rank;
+static belay_node *serving; /* to be progressed while waiting for other ranks */
 
 uint64_t job_clock(void)
 {
@@ -96,7 +97,7 @@ int job_skip(const struct job *job, const char *format, ...)
     return status == JOB_PASSED ? JOB_SKIPPED : status;
 }
 
-static void finish(MPI_Request *request, belay_node *serving)
+static void finish(MPI_Request *request)
 {
     int done = 0;
     struct timespec pause = {0, 200000};
@@ -110,14 +111,9 @@ static void finish(MPI_Request *request, belay_node *serving)
 
 void job_barrier(void)
 {
-    job_barrier_serving(NULL);
-}
-
-void job_barrier_serving(belay_node *node)
-{
     MPI_Request request;
     MPI_Ibarrier(MPI_COMM_WORLD, &request);
-    finish(&request, node);
+    finish(&request);
 }
 
 static uint64_t reduce(uint64_t own, MPI_Op operation)
@@ -125,7 +121,7 @@ static uint64_t reduce(uint64_t own, MPI_Op operation)
     uint64_t all = 0;
     MPI_Request request;
     MPI_Iallreduce(&own, &all, 1, MPI_UINT64_T, operation, MPI_COMM_WORLD, &request);
-    finish(&request, NULL);
+    finish(&request);
     return all;
 }
 
@@ -175,7 +171,17 @@ belay_node *job_open(const belay_config *config)
     int result = belay_open(MPI_COMM_WORLD, config, &node);
     if (result != BELAY_OK)
         job_abort("belay_open gave %s: %s", belay_strerror(result), belay_last_error());
+    const char *progress = getenv("BELAY_PROGRESS");
+    if (progress && strcmp(progress, "manual") == 0)
+        serving = node;
     return node;
+}
+
+void job_close(belay_node *node)
+{
+    at("belay_close");
+    serving = NULL;
+    CHECK_OK(belay_close(node));
 }
 
 belay_cache *job_cache(belay_node *node, const belay_cache_config *config)
@@ -212,12 +218,20 @@ uint64_t job_verify(belay_node *node, belay_cache *cache, const char *what)
 
 void job_threads(unsigned count, void *(*body)(void *), void *contexts, size_t size)
 {
+    job_threads_beside(count, body, contexts, size, NULL);
+}
+
+void job_threads_beside(unsigned count, void *(*body)(void *), void *contexts, size_t size,
+                        void (*first)(void *))
+{
     pthread_t *threads = calloc(count, sizeof *threads);
     if (!threads)
         job_abort("no memory for %u threads", count);
     for (unsigned i = 0; i < count; ++i)
         if (pthread_create(&threads[i], NULL, body, (char *)contexts + i * size) != 0)
             job_abort("cannot start thread %u of %u", i, count);
+    if (first)
+        first(contexts);
     for (unsigned i = 0; i < count; ++i)
         pthread_join(threads[i], NULL);
     free(threads);

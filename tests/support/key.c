@@ -7,8 +7,8 @@
 
 enum { NUMBER_SIZE = sizeof(uint64_t) };
 
-/* Small numbers give keys of 1 and 2 bytes. All others start with their number and go on for mostly a few, rarely
- * thousands of bytes. */
+/* Small numbers give keys of 1 and 2 bytes. All others start with their number and go on for mostly a few,
+ * rarely thousands of bytes. */
 static size_t length_of(uint64_t number)
 {
     if (number < 16)

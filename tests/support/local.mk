@@ -6,3 +6,6 @@ libtests_la_SOURCES = tests/support/gather.c tests/support/gather.h tests/suppor
     tests/support/linearizability.c tests/support/linearizability.h tests/support/model.c tests/support/model.h \
     tests/support/random.h tests/support/report.c tests/support/report.h tests/support/value.c \
     tests/support/value.h tests/support/watchdog.c tests/support/watchdog.h
+
+# A test that uses the library as a user does.
+TEST_LIBS = libtests.la libbelay.la $(XXHASH_LIBS) $(MPI_LIBS)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /**
  * @file model.h
- * What a cache must hold of the keys that one thread alone writes: a plain table by key number. Since values follow
- * from (key, writer, sequence, length), the table has no bytes.
+ * What a cache must hold of the keys that one thread alone writes: a plain table by key
+ * number. Since values follow from (key, writer, sequence, length), the table has no bytes.
  */
 #ifndef TESTS_MODEL_H
 #define TESTS_MODEL_H

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /**
  * @file random.h
- * Repeatable random numbers: SplitMix64 (Steele, Lea, Flood: Fast splittable pseudorandom number generators, 2014).
- * A source belongs to one thread; sources that differ in their seed by anything are independent.
+ * Repeatable random numbers: SplitMix64 (Steele, Lea, Flood: Fast splittable pseudorandom
+ * number generators, 2014). A source belongs to one thread; sources that differ in their seed by anything
+ * are independent.
  */
 #ifndef TESTS_RANDOM_H
 #define TESTS_RANDOM_H

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /**
  * @file value.h
- * Values that describe themselves: who wrote which update of which key. So a reader can tell without a model whether
- * what it got is one whole value of that key, and which.
+ * Values that describe themselves: who wrote which update of which key. So a reader can tell
+ * without a model whether what it got is one whole value of that key, and which.
  *
  * The bytes follow from (key, origin, length) alone: a model needs to keep these only.
  */
@@ -23,7 +23,8 @@ enum {
 
 void value_make(uint64_t key, struct value_origin origin, void *value, size_t length);
 
-/* What is wrong with this value of this key, or NULL. @p origin: set when it is whole and long enough; may be NULL. */
+/* What is wrong with this value of this key, or NULL. @p origin: set when it is whole and long enough; may
+ * be NULL. */
 const char *value_fault(uint64_t key, const void *value, size_t length, struct value_origin *origin);
 
 #endif

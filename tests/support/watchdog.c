@@ -10,7 +10,8 @@
 
 enum { THREADS_MAX = 1024, POSITION_SIZE = 160 };
 
-/* Kept as text, since a signal handler may not format. Places are never given back: a thread that has ended says so. */
+/* Kept as text, since a signal handler may not format. Places are never given back: a thread that has ended
+ * says so. */
 static char positions[THREADS_MAX][POSITION_SIZE];
 static atomic_int positions_used;
 static _Thread_local int own = -1;

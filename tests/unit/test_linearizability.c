@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The checker itself: histories known to be linearizable or not, and random ones against a search of all orders. */
+/* The checker itself: histories known to be linearizable or not, and random ones against a search of all
+ * orders. */
 #include "../support/linearizability.h"
 #include "../support/random.h"
 
@@ -217,7 +218,8 @@ static void test_against_all_orders(void **state)
     assert_true(verdicts[0] > 1000 && verdicts[1] > 1000); /* both kinds were really tried */
 }
 
-/* A true register with 8 callers: every operation takes effect at its own moment, somewhere within its time. */
+/* A true register with 8 callers: every operation takes effect at its own moment, somewhere within its
+ * time. */
 static void simulate(struct history_operation *operations, size_t count, uint64_t seed)
 {
     enum { CALLERS = 8, LONGEST = 60 };

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The figures of belay_stats() after a known number of calls. */
+#include "operations.h"
+
+enum { KEYS = 60, FIRST = 5000 };
+
+static void expect_counted(const char *what, uint64_t before, uint64_t after, uint64_t expected)
+{
+    CHECK(after - before == expected, "%s: %llu counted of %llu", what, (unsigned long long)(after - before),
+          (unsigned long long)expected);
+}
+
+static void check_sums(const struct subject *s, const belay_cache_stats *before,
+                       const belay_cache_stats *after)
+{
+    uint64_t updates = job_sum(after->updates_applied - before->updates_applied);
+    uint64_t written = (uint64_t)s->job->ranks * (KEYS + KEYS / 2), size = 0;
+    CHECK(updates == written, "%llu updates applied of %llu", (unsigned long long)updates,
+          (unsigned long long)written);
+    uint64_t pushes = job_sum(after->pushes - before->pushes);
+    CHECK(pushes == written * s->backups, "%llu pushes for %llu updates and %u backups",
+          (unsigned long long)pushes, (unsigned long long)written, s->backups);
+    CHECK((job_sum(after->push_bytes) > 0) == (s->backups > 0), "bytes pushed, with %u backups", s->backups);
+    CHECK_OK(belay_size(s->cache, &size));
+    uint64_t entries = job_sum(after->entries), live = job_sum(after->bytes_live),
+             held = job_sum(after->bytes_held);
+    CHECK(entries == size, "%llu entries at all primaries, size %llu", (unsigned long long)entries,
+          (unsigned long long)size);
+    CHECK(live >= entries * 100 && held >= live, "%llu bytes live, %llu held, %llu entries",
+          (unsigned long long)live, (unsigned long long)held, (unsigned long long)entries);
+    if (s->job->rank >= s->servers)
+        CHECK(after->entries == 0 && after->bytes_held == 0 && after->updates_applied == 0,
+              "a client holds copies");
+}
+
+void test_stats(const struct subject *s)
+{
+    belay_cache_stats before, after;
+    unsigned char value[100] = {0};
+    struct key key;
+    size_t length;
+    at("stats: %s", s->config.name);
+    settle(s);
+    CHECK_OK(belay_stats(s->cache, &before));
+    job_barrier();
+    for (unsigned n = 0; n < KEYS; ++n) {
+        own_key(s, s->job->rank, FIRST + n, &key);
+        CHECK_OK(belay_put(s->cache, key.bytes, key.length, value, sizeof value, NULL));
+        CHECK_OK(belay_get(s->cache, key.bytes, key.length, value, sizeof value, &length));
+    }
+    for (unsigned n = 0; n < KEYS; n += 2) {
+        own_key(s, s->job->rank, FIRST + n, &key);
+        CHECK_OK(belay_remove(s->cache, key.bytes, key.length, NULL));
+        CHECK_RESULT(belay_get(s->cache, key.bytes, key.length, value, sizeof value, &length),
+                     BELAY_ERR_NOT_FOUND);
+    }
+    settle(s);
+    CHECK_OK(belay_stats(s->cache, &after));
+    expect_counted("puts", before.puts, after.puts, KEYS);
+    expect_counted("removes", before.removes, after.removes, KEYS / 2);
+    expect_counted("gets", before.gets, after.gets, KEYS + KEYS / 2);
+    expect_counted("hits", before.hits, after.hits, KEYS);
+    expect_counted("misses", before.misses, after.misses, KEYS / 2);
+    CHECK(after.gets == after.gets_local + after.gets_one_sided + after.gets_requested,
+          "%llu gets, %llu local, %llu one-sided, %llu requested", (unsigned long long)after.gets,
+          (unsigned long long)after.gets_local, (unsigned long long)after.gets_one_sided,
+          (unsigned long long)after.gets_requested);
+    check_sums(s, &before, &after);
+    job_barrier();
+}
