@@ -42,41 +42,42 @@ extern "C" {
 
 /* ---- Limits -------------------------------------------------------------------------------------------------- */
 
-#define BELAY_KEY_MAX 4096u                  /**< bytes of the longest key; the shortest has 1 */
-#define BELAY_VALUE_MAX (1024u * 1024 * 1024) /**< bytes of the longest value; the shortest has 0 */
-#define BELAY_CACHE_NAME_MAX 63u             /**< characters of the longest cache name */
-#define BELAY_CACHES_MAX 64u                 /**< caches open in one job */
-#define BELAY_PARTITIONS_MAX 65536u          /**< partitions of one cache */
-#define BELAY_BACKUPS_MAX 15u                /**< backup copies of a PARTITIONED cache */
-#define BELAY_NODES_MAX 4096u                /**< nodes of one job */
+#define BELAY_KEY_MAX        4096u                 /**< bytes of the longest key; the shortest has 1 */
+#define BELAY_VALUE_MAX      (1024u * 1024 * 1024) /**< bytes of the longest value; the shortest has 0 */
+#define BELAY_CACHE_NAME_MAX 63u                   /**< characters of the longest cache name */
+#define BELAY_CACHES_MAX     64u                   /**< caches open in one job */
+#define BELAY_PARTITIONS_MAX 65536u                /**< partitions of one cache */
+#define BELAY_BACKUPS_MAX    15u                   /**< backup copies of a PARTITIONED cache */
+#define BELAY_NODES_MAX      4096u                 /**< nodes of one job */
 
 /* ---- Results ------------------------------------------------------------------------------------------------- */
 
 enum belay_result {
     BELAY_OK = 0,
-    BELAY_ERR_INVALID = -1,        /**< an argument is out of its range; nothing was done */
-    BELAY_ERR_NOT_FOUND = -2,      /**< no such key */
-    BELAY_ERR_EXISTS = -3,         /**< put_if_absent: the key is there already */
-    BELAY_ERR_CONFLICT = -4,       /**< compare_and_set: the version differs; a transaction met another */
-    BELAY_ERR_TRUNCATED = -5,      /**< the value is longer than the buffer; its length is reported */
-    BELAY_ERR_NO_SPACE = -6,       /**< an arena has no room for this write; nothing was changed */
-    BELAY_ERR_TOO_LARGE = -7,      /**< key or value over the limit */
-    BELAY_ERR_TIMEOUT = -8,        /**< not answered within the operation timeout; a write may or may not apply */
-    BELAY_ERR_NODE_FAILED = -9,    /**< the node that had to answer is gone; a write may or may not have applied */
+    BELAY_ERR_INVALID = -1,   /**< an argument is out of its range; nothing was done */
+    BELAY_ERR_NOT_FOUND = -2, /**< no such key */
+    BELAY_ERR_EXISTS = -3,    /**< put_if_absent: the key is there already */
+    BELAY_ERR_CONFLICT = -4,  /**< compare_and_set: the version differs; a transaction met another */
+    BELAY_ERR_TRUNCATED = -5, /**< the value is longer than the buffer; its length is reported */
+    BELAY_ERR_NO_SPACE = -6,  /**< an arena has no room for this write; nothing was changed */
+    BELAY_ERR_TOO_LARGE = -7, /**< key or value over the limit */
+    BELAY_ERR_TIMEOUT = -8,   /**< not answered within the operation timeout; a write may or may not apply */
+    BELAY_ERR_NODE_FAILED =
+        -9, /**< the node that had to answer is gone; a write may or may not have applied */
     BELAY_ERR_PARTITION_LOST = -10, /**< all copies of the key's partition are gone */
-    BELAY_ERR_CONFIG = -11,        /**< bad configuration value; the message names field, value, origin */
-    BELAY_ERR_MISMATCH = -12,      /**< nodes have unequal configurations; the message names the field */
-    BELAY_ERR_NOT_SUPPORTED = -13, /**< known, but not available in this build or for this object */
-    BELAY_ERR_NO_MEMORY = -14,     /**< the process or the host is out of memory */
-    BELAY_ERR_MEMLOCK = -15,       /**< the locked-memory limit is too low; the message has limit, need, fix */
-    BELAY_ERR_NO_DEVICE = -16,     /**< no usable RDMA device; the message says how to get one */
-    BELAY_ERR_REFUSED = -17,       /**< a peer refused us: other job, wrong secret, other protocol version */
-    BELAY_ERR_PROTOCOL = -18,      /**< a peer sent something malformed and was cut off */
-    BELAY_ERR_CLOSED = -19,        /**< the node or cache is closing */
-    BELAY_ERR_TYPE = -20,          /**< fetch_add: the value is not an 8-byte integer */
-    BELAY_ERR_MPI = -21,           /**< an MPI call failed during belay_open() */
-    BELAY_ERR_SYSTEM = -22,        /**< a system call failed; the message has its name and errno */
-    BELAY_ERR_DIFFERS = -23        /**< belay_verify: copies differ; the report lists where */
+    BELAY_ERR_CONFIG = -11,         /**< bad configuration value; the message names field, value, origin */
+    BELAY_ERR_MISMATCH = -12,       /**< nodes have unequal configurations; the message names the field */
+    BELAY_ERR_NOT_SUPPORTED = -13,  /**< known, but not available in this build or for this object */
+    BELAY_ERR_NO_MEMORY = -14,      /**< the process or the host is out of memory */
+    BELAY_ERR_MEMLOCK = -15,   /**< the locked-memory limit is too low; the message has limit, need, fix */
+    BELAY_ERR_NO_DEVICE = -16, /**< no usable RDMA device; the message says how to get one */
+    BELAY_ERR_REFUSED = -17,   /**< a peer refused us: other job, wrong secret, other protocol version */
+    BELAY_ERR_PROTOCOL = -18,  /**< a peer sent something malformed and was cut off */
+    BELAY_ERR_CLOSED = -19,    /**< the node or cache is closing */
+    BELAY_ERR_TYPE = -20,      /**< fetch_add: the value is not an 8-byte integer */
+    BELAY_ERR_MPI = -21,       /**< an MPI call failed during belay_open() */
+    BELAY_ERR_SYSTEM = -22,    /**< a system call failed; the message has its name and errno */
+    BELAY_ERR_DIFFERS = -23    /**< belay_verify: copies differ; the report lists where */
 };
 
 /** The constant text of a result code, for example "BELAY_ERR_NO_SPACE: an arena is full". Never NULL. */
@@ -110,7 +111,7 @@ typedef enum belay_transport {
 typedef enum belay_progress_mode {
     BELAY_PROGRESS_DEFAULT = 0, /**< thread */
     BELAY_PROGRESS_THREAD,      /**< one progress thread per node answers peers; sleeps when idle */
-    BELAY_PROGRESS_MANUAL       /**< no thread: peers wait until this process calls Belay or belay_progress() */
+    BELAY_PROGRESS_MANUAL /**< no thread: peers wait until this process calls Belay or belay_progress() */
 } belay_progress_mode;
 
 /**
@@ -122,14 +123,15 @@ typedef struct belay_config {
     belay_role role;
     belay_transport transport;
     belay_progress_mode progress;
-    size_t arena_size;         /**< bytes of this node's memory for copies and staging; default: half of the host's
+    size_t arena_size; /**< bytes of this node's memory for copies and staging; default: half of the host's
                                     available memory shared among the nodes of the host. With verbs it is pinned, and
                                     the default is at most 1 GiB and within the locked-memory limit */
-    size_t segment_size;       /**< bytes, a power of two from 16 KiB to 4 MiB; equal on all nodes; default 64 KiB */
+    size_t
+        segment_size; /**< bytes, a power of two from 16 KiB to 4 MiB; equal on all nodes; default 64 KiB */
     unsigned operation_timeout_ms; /**< the longest a call waits for a peer; default 30000 */
-    int progress_core;         /**< 0: chosen by hwloc; n > 0: the progress thread is bound to logical core n - 1 */
-    const char *device;        /**< RDMA device name; NULL: the first that passes a test */
-    const char *config_file;   /**< an XML file with node settings and caches; NULL: none */
+    int progress_core;  /**< 0: chosen by hwloc; n > 0: the progress thread is bound to logical core n - 1 */
+    const char *device; /**< RDMA device name; NULL: the first that passes a test */
+    const char *config_file; /**< an XML file with node settings and caches; NULL: none */
 } belay_config;
 
 /**
@@ -154,7 +156,8 @@ int belay_close(belay_node *node);
 /** Answer peers once, without waiting. For BELAY_PROGRESS_MANUAL. @return number of events handled, or an error. */
 int belay_progress(belay_node *node);
 
-int belay_node_id(const belay_node *node);    /**< this node's id: its rank in the communicator of belay_open() */
+int belay_node_id(
+    const belay_node *node); /**< this node's id: its rank in the communicator of belay_open() */
 int belay_node_count(const belay_node *node); /**< nodes in the current view, clients included */
 
 /* ---- Caches -------------------------------------------------------------------------------------------------- */
@@ -258,8 +261,8 @@ int belay_put_if_absent(belay_cache *cache, const void *key, size_t key_length, 
                         size_t value_length, const belay_write_options *options);
 
 /** Set the value only if the key is there: else BELAY_ERR_NOT_FOUND. */
-int belay_replace(belay_cache *cache, const void *key, size_t key_length, const void *value, size_t value_length,
-                  const belay_write_options *options);
+int belay_replace(belay_cache *cache, const void *key, size_t key_length, const void *value,
+                  size_t value_length, const belay_write_options *options);
 
 /**
  * Set the value and give the old one, atomically.
@@ -313,7 +316,8 @@ typedef struct belay_put_item {
 int belay_get_all(belay_cache *cache, belay_get_item *items, size_t count);
 
 /** Put many keys at once; not atomic as a whole. @return BELAY_OK if every status is, else the first other. */
-int belay_put_all(belay_cache *cache, belay_put_item *items, size_t count, const belay_write_options *options);
+int belay_put_all(belay_cache *cache, belay_put_item *items, size_t count,
+                  const belay_write_options *options);
 
 /** Called for one entry; key and value are valid during the call, which must not call Belay on the same cache.
  * @return 0 to go on, anything else to stop: belay_iterate() then returns that number. */
@@ -328,12 +332,12 @@ int belay_iterate(belay_cache *cache, int local_only, belay_visitor visit, void 
 /* ---- Asynchronous forms -------------------------------------------------------------------------------------- */
 
 /* The buffers and *value_length must stay valid until the request completes. On failure to begin, no request. */
-int belay_put_nb(belay_cache *cache, const void *key, size_t key_length, const void *value, size_t value_length,
-                 const belay_write_options *options, belay_request **request);
+int belay_put_nb(belay_cache *cache, const void *key, size_t key_length, const void *value,
+                 size_t value_length, const belay_write_options *options, belay_request **request);
 int belay_get_nb(belay_cache *cache, const void *key, size_t key_length, void *buffer, size_t capacity,
                  size_t *value_length, belay_request **request);
-int belay_remove_nb(belay_cache *cache, const void *key, size_t key_length, const belay_write_options *options,
-                    belay_request **request);
+int belay_remove_nb(belay_cache *cache, const void *key, size_t key_length,
+                    const belay_write_options *options, belay_request **request);
 int belay_fetch_add_nb(belay_cache *cache, const void *key, size_t key_length, int64_t delta,
                        const belay_write_options *options, int64_t *old, belay_request **request);
 
@@ -355,8 +359,9 @@ int belay_flush(belay_node *node);
 /* ---- Placement ----------------------------------------------------------------------------------------------- */
 
 int belay_partition_count(const belay_cache *cache);
-int belay_partition_of(const belay_cache *cache, const void *key, size_t key_length); /**< or BELAY_ERR_INVALID */
-int belay_primary_of(const belay_cache *cache, int partition);                        /**< node id, or an error */
+int belay_partition_of(const belay_cache *cache, const void *key,
+                       size_t key_length);                     /**< or BELAY_ERR_INVALID */
+int belay_primary_of(const belay_cache *cache, int partition); /**< node id, or an error */
 /** @param[out] nodes room for @p capacity ids. @return how many backups the partition has, or an error. */
 int belay_backups_of(const belay_cache *cache, int partition, int *nodes, int capacity);
 int belay_is_primary(const belay_cache *cache, const void *key, size_t key_length); /**< 1, 0 or an error */
@@ -366,8 +371,8 @@ int belay_is_primary(const belay_cache *cache, const void *key, size_t key_lengt
 /** One difference found by belay_verify(). */
 typedef struct belay_difference {
     int partition;
-    int node;             /**< the backup whose copy differs from the primary's */
-    uint32_t segment;     /**< logical segment of the copy; UINT32_MAX: the copy's root */
+    int node;         /**< the backup whose copy differs from the primary's */
+    uint32_t segment; /**< logical segment of the copy; UINT32_MAX: the copy's root */
     uint64_t primary_digest, backup_digest;
 } belay_difference;
 
@@ -393,14 +398,14 @@ int belay_verify(belay_cache *cache, belay_verify_report *report);
 typedef struct belay_cache_stats {
     uint64_t gets, hits, misses;
     uint64_t gets_local, gets_one_sided, gets_requested; /**< how gets were served */
-    uint64_t read_retries;                               /**< torn or recycled one-sided reads that were repeated */
-    uint64_t puts, removes;                              /**< begun by this node, all kinds of writes */
-    uint64_t updates_applied;                            /**< applied here as primary */
-    uint64_t pushes;                                     /**< to backups, one per update and backup */
+    uint64_t read_retries;    /**< torn or recycled one-sided reads that were repeated */
+    uint64_t puts, removes;   /**< begun by this node, all kinds of writes */
+    uint64_t updates_applied; /**< applied here as primary */
+    uint64_t pushes;          /**< to backups, one per update and backup */
     uint64_t push_bytes;
-    uint64_t entries;          /**< now in partitions whose primary is this node */
-    uint64_t bytes_live;       /**< of these entries, keys and values and headers */
-    uint64_t bytes_held;       /**< segments held by this node's copies, primaries and backups */
+    uint64_t entries;    /**< now in partitions whose primary is this node */
+    uint64_t bytes_live; /**< of these entries, keys and values and headers */
+    uint64_t bytes_held; /**< segments held by this node's copies, primaries and backups */
 } belay_cache_stats;
 
 int belay_stats(belay_cache *cache, belay_cache_stats *stats);

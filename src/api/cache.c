@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "api/check.h"
 #include "cache/cache.h"
+#include "api/check.h"
 #include "cache/whole.h"
 
 int belay_cache_open(belay_node *node, const belay_cache_config *config, belay_cache **cache)

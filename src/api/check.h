@@ -20,7 +20,8 @@ static inline int check_key(const char *call, const belay_cache *cache, const vo
 static inline int check_value(const char *call, const void *value, size_t length)
 {
     if (length > BELAY_VALUE_MAX)
-        return log_quiet(BELAY_ERR_TOO_LARGE, "%s: a value of %zu bytes; at most %u", call, length, BELAY_VALUE_MAX);
+        return log_quiet(BELAY_ERR_TOO_LARGE, "%s: a value of %zu bytes; at most %u", call, length,
+                         BELAY_VALUE_MAX);
     if (!value && length > 0)
         return log_quiet(BELAY_ERR_INVALID, "%s: the value is NULL", call);
     return BELAY_OK;

@@ -32,8 +32,8 @@ int belay_put_all(belay_cache *cache, belay_put_item *items, size_t count, const
     if (result != BELAY_OK)
         return result;
     for (size_t i = 0; i < count; ++i)
-        items[i].status = check_put("belay_put_all", cache, items[i].key.data, items[i].key.length, items[i].value.data,
-                                    items[i].value.length, NULL);
+        items[i].status = check_put("belay_put_all", cache, items[i].key.data, items[i].key.length,
+                                    items[i].value.data, items[i].value.length, NULL);
     many_put(cache, items, count, options);
     for (size_t i = 0; i < count && result == BELAY_OK; ++i)
         result = items[i].status;

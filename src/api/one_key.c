@@ -39,8 +39,9 @@ int belay_contains(belay_cache *cache, const void *key, size_t key_length)
 }
 
 /* Updates that need nothing but key and value. */
-static int update(const char *call, enum operation_kind kind, belay_cache *cache, const void *key, size_t key_length,
-                  const void *value, size_t value_length, const belay_write_options *options)
+static int update(const char *call, enum operation_kind kind, belay_cache *cache, const void *key,
+                  size_t key_length, const void *value, size_t value_length,
+                  const belay_write_options *options)
 {
     struct belay_request request;
     int result = check_put(call, cache, key, key_length, value, value_length, options);
@@ -64,11 +65,12 @@ int belay_remove(belay_cache *cache, const void *key, size_t key_length, const b
 int belay_put_if_absent(belay_cache *cache, const void *key, size_t key_length, const void *value,
                         size_t value_length, const belay_write_options *options)
 {
-    return update("belay_put_if_absent", OPERATION_PUT_IF_ABSENT, cache, key, key_length, value, value_length, options);
+    return update("belay_put_if_absent", OPERATION_PUT_IF_ABSENT, cache, key, key_length, value, value_length,
+                  options);
 }
 
-int belay_replace(belay_cache *cache, const void *key, size_t key_length, const void *value, size_t value_length,
-                  const belay_write_options *options)
+int belay_replace(belay_cache *cache, const void *key, size_t key_length, const void *value,
+                  size_t value_length, const belay_write_options *options)
 {
     return update("belay_replace", OPERATION_REPLACE, cache, key, key_length, value, value_length, options);
 }

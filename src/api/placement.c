@@ -7,7 +7,8 @@ static int check_partition(const char *call, const belay_cache *cache, int parti
 {
     int result = check_output(call, cache, "cache");
     if (result == BELAY_OK && (partition < 0 || (uint32_t)partition >= cache->partition_count))
-        result = log_quiet(BELAY_ERR_INVALID, "%s: partition %d; there are %u", call, partition, cache->partition_count);
+        result = log_quiet(BELAY_ERR_INVALID, "%s: partition %d; there are %u", call, partition,
+                           cache->partition_count);
     return result;
 }
 
@@ -19,7 +20,8 @@ int belay_partition_count(const belay_cache *cache)
 int belay_partition_of(const belay_cache *cache, const void *key, size_t key_length)
 {
     int result = check_key("belay_partition_of", cache, key, key_length);
-    return result == BELAY_OK ? (int)hash_partition(key_hash(key, key_length), cache->partition_count) : result;
+    return result == BELAY_OK ? (int)hash_partition(key_hash(key, key_length), cache->partition_count)
+                              : result;
 }
 
 int belay_primary_of(const belay_cache *cache, int partition)
@@ -32,7 +34,8 @@ int belay_backups_of(const belay_cache *cache, int partition, int *nodes, int ca
 {
     int result = check_partition("belay_backups_of", cache, partition);
     if (result == BELAY_OK && (capacity < 0 || (capacity > 0 && !nodes)))
-        result = log_quiet(BELAY_ERR_INVALID, "belay_backups_of: room for %d nodes at %p", capacity, (void *)nodes);
+        result = log_quiet(BELAY_ERR_INVALID, "belay_backups_of: room for %d nodes at %p", capacity,
+                           (void *)nodes);
     if (result != BELAY_OK)
         return result;
     const int *holders = cache->holders + (size_t)partition * (size_t)cache->copies;

@@ -15,8 +15,8 @@ static int request_new(const char *call, belay_request **request, struct belay_r
 }
 
 static int begin_update(const char *call, enum operation_kind kind, belay_cache *cache, const void *key,
-                        size_t key_length, const void *value, size_t value_length, int64_t delta, int64_t *old,
-                        const belay_write_options *options, belay_request **request)
+                        size_t key_length, const void *value, size_t value_length, int64_t delta,
+                        int64_t *old, const belay_write_options *options, belay_request **request)
 {
     struct belay_request *begun;
     int result = check_key(call, cache, key, key_length);
@@ -36,24 +36,25 @@ static int begin_update(const char *call, enum operation_kind kind, belay_cache 
     return BELAY_OK;
 }
 
-int belay_put_nb(belay_cache *cache, const void *key, size_t key_length, const void *value, size_t value_length,
-                 const belay_write_options *options, belay_request **request)
+int belay_put_nb(belay_cache *cache, const void *key, size_t key_length, const void *value,
+                 size_t value_length, const belay_write_options *options, belay_request **request)
 {
-    return begin_update("belay_put_nb", OPERATION_PUT, cache, key, key_length, value, value_length, 0, NULL, options,
-                        request);
+    return begin_update("belay_put_nb", OPERATION_PUT, cache, key, key_length, value, value_length, 0, NULL,
+                        options, request);
 }
 
-int belay_remove_nb(belay_cache *cache, const void *key, size_t key_length, const belay_write_options *options,
-                    belay_request **request)
+int belay_remove_nb(belay_cache *cache, const void *key, size_t key_length,
+                    const belay_write_options *options, belay_request **request)
 {
-    return begin_update("belay_remove_nb", OPERATION_REMOVE, cache, key, key_length, NULL, 0, 0, NULL, options, request);
+    return begin_update("belay_remove_nb", OPERATION_REMOVE, cache, key, key_length, NULL, 0, 0, NULL,
+                        options, request);
 }
 
 int belay_fetch_add_nb(belay_cache *cache, const void *key, size_t key_length, int64_t delta,
                        const belay_write_options *options, int64_t *old, belay_request **request)
 {
-    return begin_update("belay_fetch_add_nb", OPERATION_FETCH_ADD, cache, key, key_length, NULL, sizeof(int64_t), delta,
-                        old, options, request);
+    return begin_update("belay_fetch_add_nb", OPERATION_FETCH_ADD, cache, key, key_length, NULL,
+                        sizeof(int64_t), delta, old, options, request);
 }
 
 int belay_get_nb(belay_cache *cache, const void *key, size_t key_length, void *buffer, size_t capacity,

@@ -20,7 +20,7 @@ struct filter {
 struct sent {
     _Alignas(64) spin_lock lock; /* numbers go out in order */
     _Atomic uint32_t issued, applied;
-    atomic_bool dirty;                  /* something was written there since the last flush */
+    atomic_bool dirty;             /* something was written there since the last flush */
     struct filter *_Atomic filter; /* made with the first update */
 };
 
@@ -72,7 +72,8 @@ int async_send(belay_node *node, int primary, const struct message_header *heade
     }
     uint32_t number = atomic_load_explicit(&sent->issued, memory_order_relaxed) + 1;
     wire->async_number = number;
-    struct iovec parts[3] = {{wire, sizeof *wire}, part_of(key, wire->key_length), part_of(value, value_length)};
+    struct iovec parts[3] = {
+        {wire, sizeof *wire}, part_of(key, wire->key_length), part_of(value, value_length)};
     int result = node_send(node, primary, header, parts, value_length ? 3 : 2, 0);
     if (result == BELAY_OK) {
         atomic_store_explicit(&filter->last[hash % FILTER_SIZE], number, memory_order_relaxed);
@@ -108,11 +109,12 @@ void async_note_failure(belay_node *node, int status, uint32_t partition)
     atomic_compare_exchange_strong(&node->async->failure, &none, status);
     uint64_t count = atomic_fetch_add(&node->async->failures, 1) + 1;
     if ((count & (count - 1)) == 0) /* the 1st, 2nd, 4th, 8th, ... */
-        log_warn("asynchronous write to partition %u failed: %s (failure number %llu)", partition, belay_strerror(status),
-                 (unsigned long long)count);
+        log_warn("asynchronous write to partition %u failed: %s (failure number %llu)", partition,
+                 belay_strerror(status), (unsigned long long)count);
 }
 
-static int handle_done(belay_node *node, int peer, const struct message_header *header, const void *body, size_t length)
+static int handle_done(belay_node *node, int peer, const struct message_header *header, const void *body,
+                       size_t length)
 {
     struct wire_async wire;
     (void)header;
@@ -126,7 +128,8 @@ static int handle_done(belay_node *node, int peer, const struct message_header *
     return BELAY_OK;
 }
 
-static int handle_failed(belay_node *node, int peer, const struct message_header *header, const void *body, size_t length)
+static int handle_failed(belay_node *node, int peer, const struct message_header *header, const void *body,
+                         size_t length)
 {
     struct wire_async wire;
     (void)peer;
@@ -161,7 +164,8 @@ void async_parked(belay_node *node, int peer, bool is_async)
     node->async->received[peer].parked += is_async;
 }
 
-void async_applied(belay_node *node, int peer, uint32_t async_number, int status, uint32_t partition, bool was_parked)
+void async_applied(belay_node *node, int peer, uint32_t async_number, int status, uint32_t partition,
+                   bool was_parked)
 {
     struct received *received = &node->async->received[peer];
     received->parked -= was_parked;
@@ -169,7 +173,8 @@ void async_applied(belay_node *node, int peer, uint32_t async_number, int status
         make_due(node, peer);
     if (status >= 0 || status == BELAY_ERR_NOT_FOUND) /* removing what is not there is no failure */
         return;
-    struct message_header header = {.type = MESSAGE_ASYNC_FAILED, .status = status, .view = node->view->number};
+    struct message_header header = {
+        .type = MESSAGE_ASYNC_FAILED, .status = status, .view = node->view->number};
     struct wire_async wire = {.async_number = async_number, .partition = partition};
     struct iovec part = {&wire, sizeof wire};
     node_send(node, peer, &header, &part, 1, FABRIC_QUEUE);
@@ -248,7 +253,8 @@ static int answer_flushes(belay_node *node)
     return answered;
 }
 
-static int handle_flush(belay_node *node, int peer, const struct message_header *header, const void *body, size_t length)
+static int handle_flush(belay_node *node, int peer, const struct message_header *header, const void *body,
+                        size_t length)
 {
     (void)body;
     if (length != 0)
@@ -288,8 +294,8 @@ static int flush_primaries(belay_node *node, uint64_t deadline)
         if (peer == node->id || !atomic_exchange(&node->async->sent[peer].dirty, false))
             continue;
         waited_call_init(&calls[peer], peer, NULL, 0);
-        int begun = node_call(node, peer, (struct message_header){.type = MESSAGE_FLUSH}, NULL, 0, &calls[peer].call,
-                              deadline);
+        int begun = node_call(node, peer, (struct message_header){.type = MESSAGE_FLUSH}, NULL, 0,
+                              &calls[peer].call, deadline);
         if (begun != BELAY_OK) {
             calls[peer].call.answered = NULL;
             result = result == BELAY_OK ? begun : result;
@@ -311,7 +317,8 @@ int async_flush(belay_node *node, uint64_t deadline)
     int fenced = mirror_fence(node, deadline);
     int failure = atomic_exchange(&node->async->failure, BELAY_OK);
     if (failure != BELAY_OK)
-        return log_quiet(failure, "an asynchronous write since the last flush failed: %s", belay_strerror(failure));
+        return log_quiet(failure, "an asynchronous write since the last flush failed: %s",
+                         belay_strerror(failure));
     return result != BELAY_OK ? result : fenced;
 }
 

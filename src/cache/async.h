@@ -40,6 +40,7 @@ int async_flush(belay_node *node, uint64_t deadline);
 
 void async_received(belay_node *node, int peer, uint32_t async_number);
 void async_parked(belay_node *node, int peer, bool is_async);
-void async_applied(belay_node *node, int peer, uint32_t async_number, int status, uint32_t partition, bool was_parked);
+void async_applied(belay_node *node, int peer, uint32_t async_number, int status, uint32_t partition,
+                   bool was_parked);
 
 #endif

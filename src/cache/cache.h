@@ -29,7 +29,8 @@ struct known_block {
 
 /* How this node reads a peer's copies of one cache. */
 struct holder {
-    _Atomic(const struct copy_descriptor *) descriptors; /* mapped, by partition; NULL: not known yet, or other host */
+    _Atomic(const struct copy_descriptor *)
+        descriptors; /* mapped, by partition; NULL: not known yet, or other host */
 };
 
 struct belay_cache {
@@ -43,7 +44,7 @@ struct belay_cache {
     struct holder *peers; /* by node id */
     struct counters *counters;
     struct fetched_descriptor *fetched; /* by partition; NULL: every primary is mapped */
-    struct known_block *blocks; /* by node; where `fetched` is */
+    struct known_block *blocks;         /* by node; where `fetched` is */
 
     struct cache_settings settings;
     uint32_t block_first, block_segments; /* descriptors of the copies here; none: ARENA_NO_SEGMENT */
@@ -77,14 +78,14 @@ struct request;    /* of another node, in work here */
 struct cache_registry {
     pthread_mutex_t lock; /* of opening and closing; not held while waiting for peers */
     belay_cache *_Atomic caches[BELAY_CACHES_MAX];
-    struct peer_arena *arenas; /* by node id */
+    struct peer_arena *arenas;                       /* by node id */
     struct registered *registered[BELAY_CACHES_MAX]; /* under the state lock */
-    struct request *free_requests; /* of serve.c; under the state lock */
+    struct request *free_requests;                   /* of serve.c; under the state lock */
     int free_request_count;
     spin_lock staging_lock;
     uint32_t staging[STAGING_KEPT]; /* unused staging segments */
     int staging_count;
-    uint32_t sweep_cache, sweep_partition;           /* how far a sweep has come */
+    uint32_t sweep_cache, sweep_partition; /* how far a sweep has come */
     bool sweeping;
 };
 

@@ -10,8 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-void client_operation(struct belay_request *request, enum operation_kind kind, const void *key, size_t key_length,
-                      const void *value, size_t value_length)
+void client_operation(struct belay_request *request, enum operation_kind kind, const void *key,
+                      size_t key_length, const void *value, size_t value_length)
 {
     struct operation *operation = &request->operation;
     operation->kind = (uint8_t)kind;
@@ -101,7 +101,8 @@ static void begin_here(struct belay_request *request)
 
 static void answered(struct call *call, int status, const void *body, size_t length)
 {
-    struct belay_request *request = (struct belay_request *)((char *)call - offsetof(struct belay_request, call));
+    struct belay_request *request = (struct belay_request *)((char *)call -
+                                                             offsetof(struct belay_request, call));
     struct operation *operation = &request->operation;
     operation->status = status;
     if (length >= sizeof operation->answer) {
@@ -116,33 +117,29 @@ static void answered(struct call *call, int status, const void *body, size_t len
 static uint64_t argument_of(const struct operation *operation)
 {
     switch (operation->kind) {
-    case OPERATION_COMPARE_AND_SET:
-        return operation->expected;
-    case OPERATION_FETCH_ADD:
-        return (uint64_t)operation->delta;
-    case OPERATION_GET_AND_PUT:
-        return operation->old_capacity;
-    default:
-        return 0;
+    case OPERATION_COMPARE_AND_SET: return operation->expected;
+    case OPERATION_FETCH_ADD: return (uint64_t)operation->delta;
+    case OPERATION_GET_AND_PUT: return operation->old_capacity;
+    default: return 0;
     }
 }
 
-static int send_async(struct belay_request *request, const struct message_header *header, struct wire_update *wire,
-                      size_t value_length)
+static int send_async(struct belay_request *request, const struct message_header *header,
+                      struct wire_update *wire, size_t value_length)
 {
     struct operation *operation = &request->operation;
     belay_node *node = request->cache->node;
     struct node_wait wait;
     bool in_time = true;
-    int result = async_send(node, request->primary, header, wire, operation->hash, operation->key, operation->value,
-                            value_length);
+    int result = async_send(node, request->primary, header, wire, operation->hash, operation->key,
+                            operation->value, value_length);
     if (result != FABRIC_AGAIN)
         return result;
     node_wait_begin(&wait, node, request->deadline);
     while (result == FABRIC_AGAIN && in_time) {
         in_time = node_wait_more(&wait);
-        result = async_send(node, request->primary, header, wire, operation->hash, operation->key, operation->value,
-                            value_length);
+        result = async_send(node, request->primary, header, wire, operation->hash, operation->key,
+                            operation->value, value_length);
     }
     node_wait_end(&wait);
     return result == FABRIC_AGAIN
@@ -163,7 +160,8 @@ static int send_update(struct belay_request *request)
     bool with_value = !operation->entry_at && operation->kind != OPERATION_REMOVE &&
                       operation->kind != OPERATION_FETCH_ADD && operation->value_length > 0;
     size_t value_length = with_value ? operation->value_length : 0;
-    struct message_header header = {.type = MESSAGE_UPDATE, .cache = cache->number, .view = cache->node->view->number};
+    struct message_header header = {
+        .type = MESSAGE_UPDATE, .cache = cache->number, .view = cache->node->view->number};
     if (operation->sync == BELAY_FULL_ASYNC) {
         int result = send_async(request, &header, &wire, value_length);
         complete(request, result);
@@ -175,7 +173,8 @@ static int send_update(struct belay_request *request)
     request->call = (struct call){.answered = answered};
     atomic_store_explicit(&request->answered, false, memory_order_relaxed);
     request->state = REQUEST_CALL;
-    return node_call(cache->node, request->primary, header, parts, with_value ? 3 : 2, &request->call, request->deadline);
+    return node_call(cache->node, request->primary, header, parts, with_value ? 3 : 2, &request->call,
+                     request->deadline);
 }
 
 static void begin_remote(struct belay_request *request)
@@ -219,7 +218,8 @@ void client_begin(struct belay_request *request, belay_cache *cache, const belay
     request->partition = hash_partition(operation->hash, cache->partition_count);
     request->primary = cache_primary(cache, request->partition);
     request->deadline = node_deadline(cache->node);
-    counter_add(cache->counters, counter_shard(), operation->kind == OPERATION_REMOVE ? COUNT_REMOVES : COUNT_PUTS, 1);
+    counter_add(cache->counters, counter_shard(),
+                operation->kind == OPERATION_REMOVE ? COUNT_REMOVES : COUNT_PUTS, 1);
     if (request->primary == cache->node->id)
         begin_here(request);
     else
@@ -232,7 +232,8 @@ static void finish_get(struct belay_request *request, int status)
 {
     struct lookup *lookup = &request->lookup;
     if (status == READ_AGAIN)
-        status = lookup_request(request->cache, &lookup->key, lookup->buffer, lookup->capacity, &lookup->result);
+        status = lookup_request(request->cache, &lookup->key, lookup->buffer, lookup->capacity,
+                                &lookup->result);
     if (request->value_length && (status == BELAY_OK || status == BELAY_ERR_TRUNCATED))
         *request->value_length = lookup->result.value_length;
     counter_add(request->cache->counters, counter_shard(), COUNT_GETS, 1);
@@ -258,11 +259,8 @@ bool client_completed(struct belay_request *request)
         if (atomic_load_explicit(&request->operation.done, memory_order_acquire))
             complete(request, here_status(&request->operation));
         break;
-    case REQUEST_LOOKUP:
-        poll_lookup(request);
-        break;
-    case REQUEST_DONE:
-        break;
+    case REQUEST_LOOKUP: poll_lookup(request); break;
+    case REQUEST_DONE: break;
     }
     return request->state == REQUEST_DONE;
 }
@@ -271,13 +269,14 @@ bool client_completed(struct belay_request *request)
 static bool give_up(struct belay_request *request)
 {
     if (request->state == REQUEST_CALL && calls_cancel(&request->cache->node->calls, &request->call)) {
-        complete(request, log_quiet(BELAY_ERR_TIMEOUT, "node %d did not answer within %u ms", request->primary,
-                                    request->cache->node->settings.operation_timeout_ms));
+        complete(request, log_quiet(BELAY_ERR_TIMEOUT, "node %d did not answer within %u ms",
+                                    request->primary, request->cache->node->settings.operation_timeout_ms));
         return true;
     }
     if (request->state == REQUEST_LOOKUP) {
         lookup_cancel(&request->lookup);
-        complete(request, log_quiet(BELAY_ERR_TIMEOUT, "reads from node %d did not complete", request->primary));
+        complete(request,
+                 log_quiet(BELAY_ERR_TIMEOUT, "reads from node %d did not complete", request->primary));
         return true;
     }
     return false;
@@ -301,7 +300,8 @@ int client_finish(struct belay_request *request)
 
 /* ---- Old values that fit in no message: read, then compare and set, until nobody came between ---- */
 
-static int get_and_put_by_parts(struct belay_request *request, belay_cache *cache, const belay_write_options *options)
+static int get_and_put_by_parts(struct belay_request *request, belay_cache *cache,
+                                const belay_write_options *options)
 {
     struct operation *operation = &request->operation;
     void *old = operation->old;
@@ -337,8 +337,8 @@ int client_update(struct belay_request *request, belay_cache *cache, const belay
 
 /* ---- Gets that do not wait ---- */
 
-void client_begin_get(struct belay_request *request, belay_cache *cache, const void *key, size_t key_length, void *buffer,
-                      size_t capacity, size_t *value_length)
+void client_begin_get(struct belay_request *request, belay_cache *cache, const void *key, size_t key_length,
+                      void *buffer, size_t capacity, size_t *value_length)
 {
     struct read_key wanted = {.hash = key_hash(key, key_length), .data = key, .length = key_length};
     request->cache = cache;
@@ -360,7 +360,8 @@ void client_begin_get(struct belay_request *request, belay_cache *cache, const v
         return;
     }
     request->state = REQUEST_LOOKUP;
-    int status = lookup_begin(&request->lookup, cache, &wanted, request->partition, request->primary, buffer, capacity);
+    int status = lookup_begin(&request->lookup, cache, &wanted, request->partition, request->primary, buffer,
+                              capacity);
     if (status != FABRIC_AGAIN)
         finish_get(request, status);
     else

@@ -11,10 +11,10 @@
 #include "cache/operation.h"
 
 enum request_state {
-    REQUEST_DONE,   /* status is valid */
-    REQUEST_CALL,   /* the primary will answer */
-    REQUEST_HERE,   /* carried out here, on its way to the backups */
-    REQUEST_LOOKUP  /* one-sided reads are in flight */
+    REQUEST_DONE,  /* status is valid */
+    REQUEST_CALL,  /* the primary will answer */
+    REQUEST_HERE,  /* carried out here, on its way to the backups */
+    REQUEST_LOOKUP /* one-sided reads are in flight */
 };
 
 struct belay_request {
@@ -46,11 +46,11 @@ int client_finish(struct belay_request *request);
 int client_update(struct belay_request *request, belay_cache *cache, const belay_write_options *options);
 
 /* Set up the operation of a request. */
-void client_operation(struct belay_request *request, enum operation_kind kind, const void *key, size_t key_length,
-                      const void *value, size_t value_length);
+void client_operation(struct belay_request *request, enum operation_kind kind, const void *key,
+                      size_t key_length, const void *value, size_t value_length);
 
 /* Begin a get; the result comes from client_finish(). */
-void client_begin_get(struct belay_request *request, belay_cache *cache, const void *key, size_t key_length, void *buffer,
-                      size_t capacity, size_t *value_length);
+void client_begin_get(struct belay_request *request, belay_cache *cache, const void *key, size_t key_length,
+                      void *buffer, size_t capacity, size_t *value_length);
 
 #endif

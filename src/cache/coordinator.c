@@ -27,8 +27,8 @@ struct registered {
     struct cache_settings settings;
     int first_node; /* whose settings these are */
     uint16_t number;
-    bool open, ready; /* all servers have opened it; all copies stand */
-    int status;       /* of step 2 */
+    bool open, ready;                 /* all servers have opened it; all copies stand */
+    int status;                       /* of step 2 */
     char mismatch[MISMATCH_TEXT_MAX]; /* "": none */
     struct waiter *openers, *readiers;
     uint8_t *opened, *made; /* by node */
@@ -102,8 +102,8 @@ static bool add_waiter(belay_node *node, struct waiter **list, int peer, uint32_
     return true;
 }
 
-static void answer_list(belay_node *node, struct waiter **list, bool servers_only, int status, const void *body,
-                        size_t length)
+static void answer_list(belay_node *node, struct waiter **list, bool servers_only, int status,
+                        const void *body, size_t length)
 {
     for (struct waiter **at = list; *at;) {
         struct waiter *waiter = *at;
@@ -123,7 +123,8 @@ static void advance(belay_node *node, struct registered *entry)
 {
     struct open_answer answer = {.number = entry->number, .settings = entry->settings};
     if (entry->mismatch[0]) {
-        answer_list(node, &entry->openers, false, BELAY_ERR_MISMATCH, entry->mismatch, strlen(entry->mismatch));
+        answer_list(node, &entry->openers, false, BELAY_ERR_MISMATCH, entry->mismatch,
+                    strlen(entry->mismatch));
         if (all_servers(node, entry->opened))
             drop(node, entry);
         return;
@@ -145,13 +146,16 @@ static void advance(belay_node *node, struct registered *entry)
         answer_list(node, &entry->readiers, false, BELAY_OK, NULL, 0);
 }
 
-static void note_mismatch(struct registered *entry, int peer, const struct settings_difference *difference, char *text)
+static void note_mismatch(struct registered *entry, int peer, const struct settings_difference *difference,
+                          char *text)
 {
-    snprintf(text, MISMATCH_TEXT_MAX, "cache %s: %s differs: node %d has %s, node %d has %s", entry->settings.name,
-             difference->field, entry->first_node, difference->left, peer, difference->right);
+    snprintf(text, MISMATCH_TEXT_MAX, "cache %s: %s differs: node %d has %s, node %d has %s",
+             entry->settings.name, difference->field, entry->first_node, difference->left, peer,
+             difference->right);
 }
 
-static int handle_open(belay_node *node, int peer, const struct message_header *header, const void *body, size_t length)
+static int handle_open(belay_node *node, int peer, const struct message_header *header, const void *body,
+                       size_t length)
 {
     struct cache_settings settings;
     struct settings_difference difference;
@@ -183,13 +187,15 @@ static int handle_open(belay_node *node, int peer, const struct message_header *
     return BELAY_OK;
 }
 
-static int handle_ready(belay_node *node, int peer, const struct message_header *header, const void *body, size_t length)
+static int handle_ready(belay_node *node, int peer, const struct message_header *header, const void *body,
+                        size_t length)
 {
     struct ready_request request;
     if (length != sizeof request)
         return BELAY_ERR_PROTOCOL;
     memcpy(&request, body, sizeof request);
-    struct registered *entry = request.number < BELAY_CACHES_MAX ? node->caches->registered[request.number] : NULL;
+    struct registered *entry = request.number < BELAY_CACHES_MAX ? node->caches->registered[request.number]
+                                                                 : NULL;
     if (!entry || request.status > 0)
         return BELAY_ERR_PROTOCOL;
     entry->made[peer] = 1;

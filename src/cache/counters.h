@@ -36,7 +36,8 @@ unsigned counter_shard(void);
 static inline void counter_add(struct counters *counters, unsigned shard, enum counter which, uint64_t amount)
 {
     _Atomic uint64_t *value = &counters->shards[shard].values[which];
-    atomic_store_explicit(value, atomic_load_explicit(value, memory_order_relaxed) + amount, memory_order_relaxed);
+    atomic_store_explicit(value, atomic_load_explicit(value, memory_order_relaxed) + amount,
+                          memory_order_relaxed);
 }
 
 uint64_t counter_sum(const struct counters *counters, enum counter which);

@@ -49,18 +49,20 @@ struct placing {
     int stage;
 };
 
-static int ask_place(struct placing *placing, struct message_header header, const struct iovec *parts, int count)
+static int ask_place(struct placing *placing, struct message_header header, const struct iovec *parts,
+                     int count)
 {
     struct waited_call call;
     waited_call_init(&call, placing->primary, &placing->place, sizeof placing->place);
-    int result = node_call_wait(placing->cache->node, placing->primary, header, parts, count, &call, placing->deadline,
-                                "put of a large value");
+    int result = node_call_wait(placing->cache->node, placing->primary, header, parts, count, &call,
+                                placing->deadline, "put of a large value");
     if (result != BELAY_OK)
         return result;
     size_t listed = offsetof(struct wire_place, physical);
     if (call.length < listed || placing->place.count > WIRE_PLACE_SEGMENTS ||
         call.length != listed + placing->place.count * sizeof(uint32_t))
-        return log_error(BELAY_ERR_PROTOCOL, "node %d gave a malformed place for a large value", placing->primary);
+        return log_error(BELAY_ERR_PROTOCOL, "node %d gave a malformed place for a large value",
+                         placing->primary);
     return BELAY_OK;
 }
 
@@ -76,14 +78,16 @@ static int reserve(struct placing *placing, const struct operation *operation)
 static int locate(struct placing *placing, uint32_t logical, uint32_t *physical)
 {
     if (logical - placing->place.first >= placing->place.count) {
-        struct wire_map wire = {.partition = placing->partition, .first = logical, .count = WIRE_PLACE_SEGMENTS};
+        struct wire_map wire = {
+            .partition = placing->partition, .first = logical, .count = WIRE_PLACE_SEGMENTS};
         struct message_header header = {.type = MESSAGE_MAP, .cache = placing->cache->number};
         struct iovec part = {&wire, sizeof wire};
         int result = ask_place(placing, header, &part, 1);
         if (result != BELAY_OK)
             return result;
         if (logical - placing->place.first >= placing->place.count)
-            return log_error(BELAY_ERR_PROTOCOL, "node %d does not know segment %u", placing->primary, logical);
+            return log_error(BELAY_ERR_PROTOCOL, "node %d does not know segment %u", placing->primary,
+                             logical);
     }
     *physical = placing->place.physical[logical - placing->place.first];
     return BELAY_OK;
@@ -98,7 +102,8 @@ static int wait_for_stage(struct placing *placing)
     while (!fabric_done(f, placing->primary, placing->tickets[placing->stage]) && result == BELAY_OK) {
         node_wait_more(&wait);
         if (fabric_peer_state(f, placing->primary) == FABRIC_LOST)
-            result = log_quiet(BELAY_ERR_NODE_FAILED, "put of a large value: node %d failed", placing->primary);
+            result = log_quiet(BELAY_ERR_NODE_FAILED, "put of a large value: node %d failed",
+                               placing->primary);
     }
     node_wait_end(&wait);
     return result;
@@ -134,7 +139,8 @@ static int write_value(struct placing *placing, const unsigned char *value, size
         size_t piece = segment_size - address % segment_size;
         if (piece > length)
             piece = length;
-        result = write_piece(placing, arena_offset_in(layout, physical) + address % segment_size, value, piece);
+        result = write_piece(placing, arena_offset_in(layout, physical) + address % segment_size, value,
+                             piece);
         if (result != BELAY_OK)
             return result;
         value += piece;
@@ -151,7 +157,8 @@ static int take_stages(struct placing *placing)
     for (int i = 0; i < STAGES; ++i) {
         placing->stages[i] = placing->mapped ? ARENA_NO_SEGMENT : staging_take(placing->cache->node);
         if (!placing->mapped && placing->stages[i] == ARENA_NO_SEGMENT)
-            return log_quiet(BELAY_ERR_NO_SPACE, "put of a large value: no free segment to stage it (BELAY_ARENA_SIZE)");
+            return log_quiet(BELAY_ERR_NO_SPACE,
+                             "put of a large value: no free segment to stage it (BELAY_ARENA_SIZE)");
     }
     return BELAY_OK;
 }
@@ -192,7 +199,8 @@ give_stages:
 
 void large_abandon_remote(belay_cache *cache, uint32_t partition, int primary, uint64_t entry_at)
 {
-    struct message_header header = {.type = MESSAGE_ABANDON, .cache = cache->number, .view = cache->node->view->number};
+    struct message_header header = {
+        .type = MESSAGE_ABANDON, .cache = cache->number, .view = cache->node->view->number};
     struct wire_abandon wire = {.partition = partition, .entry_at = entry_at};
     struct iovec part = {&wire, sizeof wire};
     node_send(cache->node, primary, &header, &part, 1, FABRIC_QUEUE);

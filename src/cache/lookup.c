@@ -25,7 +25,8 @@ const struct arena_view *cache_arena_of(belay_node *node, int peer)
     if (!atomic_compare_exchange_strong(&known->state, &unknown, ARENA_VIEW_BEING_MADE))
         return NULL;
     int result = arena_view_make(base, size, base, &known->view);
-    atomic_store_explicit(&known->state, result == BELAY_OK ? ARENA_VIEW_MADE : ARENA_VIEW_BAD, memory_order_release);
+    atomic_store_explicit(&known->state, result == BELAY_OK ? ARENA_VIEW_MADE : ARENA_VIEW_BAD,
+                          memory_order_release);
     return result == BELAY_OK ? &known->view : NULL;
 }
 
@@ -46,17 +47,19 @@ static const struct copy_descriptor *find_descriptors(belay_cache *cache, int pe
 
 const struct copy_descriptor *cache_mapped_descriptor(belay_cache *cache, int peer, uint32_t partition)
 {
-    const struct copy_descriptor *first = atomic_load_explicit(&cache->peers[peer].descriptors, memory_order_acquire);
+    const struct copy_descriptor *first = atomic_load_explicit(&cache->peers[peer].descriptors,
+                                                               memory_order_acquire);
     if (!first && !(first = find_descriptors(cache, peer)))
         return NULL;
-    return (const struct copy_descriptor *)((const unsigned char *)first + (size_t)partition * DESCRIPTOR_SIZE);
+    return (const struct copy_descriptor *)((const unsigned char *)first +
+                                            (size_t)partition * DESCRIPTOR_SIZE);
 }
 
 /* ---- By request ---- */
 
 /* One piece of a value from the primary. *length: bytes that came. */
-static int request_piece(belay_cache *cache, int primary, const struct read_key *key, const struct wire_get *wire,
-                         void *piece, struct wire_value *value, size_t *length)
+static int request_piece(belay_cache *cache, int primary, const struct read_key *key,
+                         const struct wire_get *wire, void *piece, struct wire_value *value, size_t *length)
 {
     struct {
         struct wire_value value;
@@ -66,7 +69,8 @@ static int request_piece(belay_cache *cache, int primary, const struct read_key 
     struct message_header header = {.type = MESSAGE_GET, .cache = cache->number};
     struct iovec parts[2] = {part_of(wire, sizeof *wire), part_of(key->data, key->length)};
     waited_call_init(&call, primary, &answer, sizeof answer);
-    int result = node_call_wait(cache->node, primary, header, parts, 2, &call, node_deadline(cache->node), "get");
+    int result = node_call_wait(cache->node, primary, header, parts, 2, &call, node_deadline(cache->node),
+                                "get");
     if (result != BELAY_OK)
         return result;
     if (call.length < sizeof answer.value || call.length > sizeof answer ||
@@ -79,15 +83,16 @@ static int request_piece(belay_cache *cache, int primary, const struct read_key 
 }
 
 /* All pieces must be of one version: begins anew when the value changes in between. */
-static int request_value(belay_cache *cache, int primary, const struct read_key *key, void *buffer, size_t capacity,
-                         struct read_result *result)
+static int request_value(belay_cache *cache, int primary, const struct read_key *key, void *buffer,
+                         size_t capacity, struct read_result *result)
 {
     struct wire_get wire = {.key_length = (uint32_t)key->length};
     struct wire_value value;
     do {
         size_t room = capacity - wire.from, came;
         wire.wanted = (uint32_t)(room < WIRE_VALUE_ROOM ? room : WIRE_VALUE_ROOM);
-        int status = request_piece(cache, primary, key, &wire, (unsigned char *)buffer + wire.from, &value, &came);
+        int status = request_piece(cache, primary, key, &wire, (unsigned char *)buffer + wire.from, &value,
+                                   &came);
         if (status != BELAY_OK)
             return status;
         result->version = value.version;
@@ -111,13 +116,14 @@ int lookup_request(belay_cache *cache, const struct read_key *key, void *buffer,
     counter_add(cache->counters, counter_shard(), COUNT_GETS_REQUESTED, 1);
     for (int i = 0; i < CHANGES_BORNE && status == BELAY_ERR_CONFLICT; ++i)
         status = request_value(cache, primary, key, buffer, capacity, result);
-    return status == BELAY_ERR_CONFLICT ? log_quiet(BELAY_ERR_TIMEOUT, "get: the value keeps changing") : status;
+    return status == BELAY_ERR_CONFLICT ? log_quiet(BELAY_ERR_TIMEOUT, "get: the value keeps changing")
+                                        : status;
 }
 
 /* ---- One key ---- */
 
-static int read_remote(belay_cache *cache, const struct read_key *key, uint32_t partition, int primary, void *buffer,
-                       size_t capacity, struct read_result *result)
+static int read_remote(belay_cache *cache, const struct read_key *key, uint32_t partition, int primary,
+                       void *buffer, size_t capacity, struct read_result *result)
 {
     struct lookup lookup;
     struct node_wait wait;
@@ -150,8 +156,8 @@ static int read_own(belay_cache *cache, const struct copy_descriptor *descriptor
     return status;
 }
 
-static int get_from(belay_cache *cache, int primary, const struct read_key *key, uint32_t partition, void *buffer,
-                    size_t capacity, struct read_result *result)
+static int get_from(belay_cache *cache, int primary, const struct read_key *key, uint32_t partition,
+                    void *buffer, size_t capacity, struct read_result *result)
 {
     unsigned shard = counter_shard();
     const struct copy_descriptor *descriptor = cache_mapped_descriptor(cache, primary, partition);
@@ -162,7 +168,8 @@ static int get_from(belay_cache *cache, int primary, const struct read_key *key,
     }
     if (!async_unsettled(cache->node, primary, key->hash)) {
         if (descriptor)
-            status = reader_get(&cache->node->caches->arenas[primary].view, descriptor, key, buffer, capacity, result);
+            status = reader_get(&cache->node->caches->arenas[primary].view, descriptor, key, buffer, capacity,
+                                result);
         else
             status = read_remote(cache, key, partition, primary, buffer, capacity, result);
         if (status != READ_AGAIN)
@@ -181,7 +188,8 @@ int lookup_get(belay_cache *cache, const void *key, size_t key_length, void *buf
     int primary = cache_primary(cache, partition);
     result->retries = 0;
     if (!view_alive(cache->node->view, primary))
-        return log_quiet(BELAY_ERR_NODE_FAILED, "node %d, the primary of partition %u, is gone", primary, partition);
+        return log_quiet(BELAY_ERR_NODE_FAILED, "node %d, the primary of partition %u, is gone", primary,
+                         partition);
     int status = get_from(cache, primary, &wanted, partition, buffer, capacity, result);
     unsigned shard = counter_shard();
     counter_add(cache->counters, shard, COUNT_GETS, 1);

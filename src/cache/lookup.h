@@ -28,9 +28,9 @@ enum lookup_state {
     LOOKUP_REFERENCE,  /* directory entry */
     LOOKUP_BUCKET,
     LOOKUP_ENTRY,
-    LOOKUP_LARGE,      /* value in pieces */
-    LOOKUP_CONFIRM,    /* large value: is the slot still the same? */
-    LOOKUP_MISS        /* nothing found: did the index move meanwhile? */
+    LOOKUP_LARGE,   /* value in pieces */
+    LOOKUP_CONFIRM, /* large value: is the slot still the same? */
+    LOOKUP_MISS     /* nothing found: did the index move meanwhile? */
 };
 
 struct lookup {
@@ -51,15 +51,15 @@ struct lookup {
     slot_word matches[16];
     unsigned positions[16];
     unsigned match_count, match;
-    size_t fetched;       /* bytes of the entry in staging */
-    uint64_t value_done;  /* bytes of a large value copied out */
-    size_t piece;         /* bytes of it being fetched */
+    size_t fetched;      /* bytes of the entry in staging */
+    uint64_t value_done; /* bytes of a large value copied out */
+    size_t piece;        /* bytes of it being fetched */
 };
 
 /* Begin; fills in everything. @return FABRIC_AGAIN: reads are in flight, use lookup_step(); else the result: BELAY_OK, NOT_FOUND,
  * TRUNCATED, READ_AGAIN (ask the primary), or an error. After any other result than FABRIC_AGAIN the lookup holds nothing. */
-int lookup_begin(struct lookup *lookup, belay_cache *cache, const struct read_key *key, uint32_t partition, int peer,
-                 void *buffer, size_t capacity);
+int lookup_begin(struct lookup *lookup, belay_cache *cache, const struct read_key *key, uint32_t partition,
+                 int peer, void *buffer, size_t capacity);
 int lookup_step(struct lookup *lookup);
 /* Give up: waits until no read is in flight into its staging. */
 void lookup_cancel(struct lookup *lookup);

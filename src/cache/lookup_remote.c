@@ -48,7 +48,8 @@ static const struct arena_view *view_of(const struct lookup *lookup)
 static int read_to(struct lookup *lookup, uint64_t offset, size_t length, size_t to, enum lookup_state next)
 {
     lookup->state = next;
-    return fabric_read(lookup->cache->node->fabric, lookup->peer, offset, staged(lookup, to), length, 0, &lookup->ticket);
+    return fabric_read(lookup->cache->node->fabric, lookup->peer, offset, staged(lookup, to), length, 0,
+                       &lookup->ticket);
 }
 
 /* @return FABRIC_AGAIN when a read is in flight, or the result. */
@@ -94,8 +95,8 @@ static int fetch_descriptor(struct lookup *lookup)
 {
     if (++lookup->tries > TRIES_MAX)
         return finish(lookup, READ_AGAIN);
-    return in_flight(lookup, read_to(lookup, descriptor_offset(lookup), sizeof(struct copy_descriptor), STAGE_ENTRY,
-                                     LOOKUP_DESCRIPTOR));
+    return in_flight(lookup, read_to(lookup, descriptor_offset(lookup), sizeof(struct copy_descriptor),
+                                     STAGE_ENTRY, LOOKUP_DESCRIPTOR));
 }
 
 static int take_header(struct lookup *lookup)
@@ -109,7 +110,8 @@ static int take_header(struct lookup *lookup)
     uint64_t block = header->cache_block[cache->number];
     uint64_t length = (uint64_t)cache->partition_count * DESCRIPTOR_SIZE;
     if (result != BELAY_OK || block == 0 || block > size || length > size - block)
-        return finish(lookup, log_error(BELAY_ERR_PROTOCOL, "node %d has a damaged arena header", lookup->peer));
+        return finish(lookup,
+                      log_error(BELAY_ERR_PROTOCOL, "node %d has a damaged arena header", lookup->peer));
     int unknown = ARENA_VIEW_UNKNOWN;
     if (atomic_compare_exchange_strong(&known->state, &unknown, ARENA_VIEW_BEING_MADE)) {
         known->view = view;
@@ -148,7 +150,8 @@ static int fetch_bucket(struct lookup *lookup)
 {
     uint64_t offset;
     size_t contiguous;
-    int located = locate(lookup, bucket_pair_address(lookup->page_at, lookup->key.hash), &offset, &contiguous);
+    int located = locate(lookup, bucket_pair_address(lookup->page_at, lookup->key.hash), &offset,
+                         &contiguous);
     if (located != BELAY_OK)
         return not_located(lookup, located);
     return in_flight(lookup, read_to(lookup, offset, 2 * BUCKET_SIZE, STAGE_BUCKET, LOOKUP_BUCKET));
@@ -160,9 +163,10 @@ static int find_page(struct lookup *lookup)
     size_t contiguous;
     uint32_t segment_size = view_of(lookup)->segment_size;
     if (lookup->descriptor.root.generation == 0) /* nothing was ever put */
-        return in_flight(lookup, read_to(lookup, descriptor_offset(lookup), sizeof(struct copy_descriptor), STAGE_ENTRY,
-                                         LOOKUP_MISS));
-    int known = root_page(&lookup->descriptor.root, segment_size, lookup->key.hash, &lookup->page_at, &reference_at);
+        return in_flight(lookup, read_to(lookup, descriptor_offset(lookup), sizeof(struct copy_descriptor),
+                                         STAGE_ENTRY, LOOKUP_MISS));
+    int known = root_page(&lookup->descriptor.root, segment_size, lookup->key.hash, &lookup->page_at,
+                          &reference_at);
     if (known < 0)
         return fetch_descriptor(lookup);
     if (known == 1)
@@ -176,9 +180,10 @@ static int find_page(struct lookup *lookup)
 static int take_descriptor(struct lookup *lookup)
 {
     memcpy(&lookup->descriptor, staged(lookup, STAGE_ENTRY), sizeof lookup->descriptor);
-    if (lookup->descriptor.cache != lookup->cache->number || lookup->descriptor.partition != lookup->partition)
-        return finish(lookup, log_error(BELAY_ERR_PROTOCOL, "node %d does not hold partition %u", lookup->peer,
-                                        lookup->partition));
+    if (lookup->descriptor.cache != lookup->cache->number ||
+        lookup->descriptor.partition != lookup->partition)
+        return finish(lookup, log_error(BELAY_ERR_PROTOCOL, "node %d does not hold partition %u",
+                                        lookup->peer, lookup->partition));
     keep_descriptor(lookup);
     return find_page(lookup);
 }
@@ -195,7 +200,8 @@ static int take_reference(struct lookup *lookup)
 
 /* Read up to @p length bytes of the log from @p address on, without the segment headers in between, to @p to. The segments
  * behind may not exist: then it is less. @return bytes asked for; the last ticket covers them all. */
-static size_t read_log(struct lookup *lookup, uint64_t address, size_t length, size_t to, enum lookup_state next)
+static size_t read_log(struct lookup *lookup, uint64_t address, size_t length, size_t to,
+                       enum lookup_state next)
 {
     uint32_t segment_size = view_of(lookup)->segment_size;
     size_t asked = 0;
@@ -222,14 +228,15 @@ static int fetch_entry(struct lookup *lookup)
     slot_word slot = lookup->matches[lookup->match];
     size_t bound = slot_length_bound(slot);
     size_t room = entry_room(lookup);
-    lookup->fetched = read_log(lookup, slot_address(slot), bound < room ? bound : room, STAGE_ENTRY, LOOKUP_ENTRY);
+    lookup->fetched = read_log(lookup, slot_address(slot), bound < room ? bound : room, STAGE_ENTRY,
+                               LOOKUP_ENTRY);
     return lookup->fetched >= sizeof(struct entry_header) ? FABRIC_AGAIN : fetch_descriptor(lookup);
 }
 
 static int fetch_generation(struct lookup *lookup)
 {
-    return in_flight(lookup, read_to(lookup, descriptor_offset(lookup), sizeof(struct copy_descriptor), STAGE_ENTRY,
-                                     LOOKUP_MISS));
+    return in_flight(lookup, read_to(lookup, descriptor_offset(lookup), sizeof(struct copy_descriptor),
+                                     STAGE_ENTRY, LOOKUP_MISS));
 }
 
 static int next_match(struct lookup *lookup)
@@ -283,8 +290,8 @@ static int fetch_confirmation(struct lookup *lookup)
     uint64_t offset;
     size_t contiguous;
     slot_word slot = lookup->matches[lookup->match];
-    uint64_t slot_at =
-        bucket_pair_address(lookup->page_at, lookup->key.hash) + lookup->positions[lookup->match] * sizeof(slot_word);
+    uint64_t slot_at = bucket_pair_address(lookup->page_at, lookup->key.hash) +
+                       lookup->positions[lookup->match] * sizeof(slot_word);
     if (locate(lookup, slot_at, &offset, &contiguous) != BELAY_OK ||
         read_to(lookup, offset, sizeof slot, STAGE_WORD, LOOKUP_CONFIRM) != BELAY_OK ||
         read_log(lookup, slot_address(slot), sizeof(struct entry_header), STAGE_ENTRY, LOOKUP_CONFIRM) <
@@ -300,7 +307,8 @@ static int fetch_piece(struct lookup *lookup)
     size_t wanted = left < room ? left : room;
     if (wanted == 0)
         return fetch_confirmation(lookup);
-    lookup->piece = read_log(lookup, value_address(lookup, lookup->value_done), wanted, STAGE_ENTRY, LOOKUP_LARGE);
+    lookup->piece = read_log(lookup, value_address(lookup, lookup->value_done), wanted, STAGE_ENTRY,
+                             LOOKUP_LARGE);
     return lookup->piece > 0 ? FABRIC_AGAIN : fetch_descriptor(lookup);
 }
 
@@ -371,28 +379,20 @@ static int take_entry(struct lookup *lookup)
 static int arrived(struct lookup *lookup)
 {
     switch (lookup->state) {
-    case LOOKUP_HEADER:
-        return take_header(lookup);
-    case LOOKUP_DESCRIPTOR:
-        return take_descriptor(lookup);
-    case LOOKUP_REFERENCE:
-        return take_reference(lookup);
-    case LOOKUP_BUCKET:
-        return take_bucket(lookup);
-    case LOOKUP_ENTRY:
-        return take_entry(lookup);
-    case LOOKUP_LARGE:
-        return take_piece(lookup);
-    case LOOKUP_CONFIRM:
-        return take_confirmation(lookup);
-    case LOOKUP_MISS:
-        return take_miss(lookup);
+    case LOOKUP_HEADER: return take_header(lookup);
+    case LOOKUP_DESCRIPTOR: return take_descriptor(lookup);
+    case LOOKUP_REFERENCE: return take_reference(lookup);
+    case LOOKUP_BUCKET: return take_bucket(lookup);
+    case LOOKUP_ENTRY: return take_entry(lookup);
+    case LOOKUP_LARGE: return take_piece(lookup);
+    case LOOKUP_CONFIRM: return take_confirmation(lookup);
+    case LOOKUP_MISS: return take_miss(lookup);
     }
     return finish(lookup, BELAY_ERR_INVALID);
 }
 
-int lookup_begin(struct lookup *lookup, belay_cache *cache, const struct read_key *key, uint32_t partition, int peer,
-                 void *buffer, size_t capacity)
+int lookup_begin(struct lookup *lookup, belay_cache *cache, const struct read_key *key, uint32_t partition,
+                 int peer, void *buffer, size_t capacity)
 {
     lookup->cache = cache;
     lookup->key = *key;
@@ -406,7 +406,8 @@ int lookup_begin(struct lookup *lookup, belay_cache *cache, const struct read_ke
     if (lookup->staging == ARENA_NO_SEGMENT)
         return READ_AGAIN;
     int made = atomic_load_explicit(&cache->node->caches->arenas[peer].state, memory_order_acquire);
-    if (made != ARENA_VIEW_MADE || atomic_load_explicit(&cache->blocks[peer].offset, memory_order_acquire) == 0)
+    if (made != ARENA_VIEW_MADE ||
+        atomic_load_explicit(&cache->blocks[peer].offset, memory_order_acquire) == 0)
         return fetch_header(lookup);
     return recall_descriptor(lookup) ? find_page(lookup) : fetch_descriptor(lookup);
 }

@@ -53,7 +53,8 @@ static int pipeline_open(struct pipeline *pipeline, belay_cache *cache)
 {
     *pipeline = (struct pipeline){.cache = cache};
     pipeline->requests = malloc(IN_FLIGHT * sizeof *pipeline->requests);
-    return pipeline->requests ? BELAY_OK : log_error(BELAY_ERR_NO_MEMORY, "no memory for %d requests", IN_FLIGHT);
+    return pipeline->requests ? BELAY_OK
+                              : log_error(BELAY_ERR_NO_MEMORY, "no memory for %d requests", IN_FLIGHT);
 }
 
 static void finish_get(struct pipeline *pipeline, int i)
@@ -89,8 +90,8 @@ static void get_unmapped(belay_cache *cache, belay_get_item *items, const struct
         }
         finish_get(pipeline, next);
         pipeline->items[next] = &items[i];
-        client_begin_get(&pipeline->requests[next], cache, items[i].key.data, items[i].key.length, items[i].buffer,
-                         items[i].capacity, &items[i].length);
+        client_begin_get(&pipeline->requests[next], cache, items[i].key.data, items[i].key.length,
+                         items[i].buffer, items[i].capacity, &items[i].length);
         next = (next + 1) % IN_FLIGHT;
     }
     for (int i = 0; i < IN_FLIGHT; ++i)
@@ -143,7 +144,8 @@ void many_put(belay_cache *cache, belay_put_item *items, size_t count, const bel
             continue;
         finish_put(&pipeline, next);
         struct belay_request *request = &pipeline.requests[next];
-        client_operation(request, OPERATION_PUT, item->key.data, item->key.length, item->value.data, item->value.length);
+        client_operation(request, OPERATION_PUT, item->key.data, item->key.length, item->value.data,
+                         item->value.length);
         pipeline.items[next] = item;
         client_begin(request, cache, options);
         next = (next + 1) % IN_FLIGHT;

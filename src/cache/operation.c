@@ -8,8 +8,8 @@
 /* ---- Conditions ---- */
 
 /* An answer that tells what an unpublished update did must wait until that update cannot be lost any more. */
-static enum operation_outcome answer_only(struct partition *partition, struct operation *operation, int status,
-                                          const struct copy_found *found)
+static enum operation_outcome answer_only(struct partition *partition, struct operation *operation,
+                                          int status, const struct copy_found *found)
 {
     operation->status = status;
     if (operation->entry_at)
@@ -19,7 +19,8 @@ static enum operation_outcome answer_only(struct partition *partition, struct op
     return OPERATION_PENDING;
 }
 
-static int take_old_value(struct partition *partition, struct operation *operation, const struct copy_found *found)
+static int take_old_value(struct partition *partition, struct operation *operation,
+                          const struct copy_found *found)
 {
     operation->answer.old_length = found->value_length;
     if (found->value_length > operation->old_capacity)
@@ -28,8 +29,8 @@ static int take_old_value(struct partition *partition, struct operation *operati
     return BELAY_OK;
 }
 
-static int take_number(struct partition *partition, struct operation *operation, const struct copy_found *found,
-                       int64_t *sum)
+static int take_number(struct partition *partition, struct operation *operation,
+                       const struct copy_found *found, int64_t *sum)
 {
     int64_t old;
     if (found->value_length != sizeof old)
@@ -45,11 +46,9 @@ static int check_condition(struct partition *partition, struct operation *operat
                            const struct copy_found *found, int64_t *sum)
 {
     switch (operation->kind) {
-    case OPERATION_PUT_IF_ABSENT:
-        return present ? BELAY_ERR_EXISTS : BELAY_OK;
+    case OPERATION_PUT_IF_ABSENT: return present ? BELAY_ERR_EXISTS : BELAY_OK;
     case OPERATION_REPLACE:
-    case OPERATION_REMOVE:
-        return present ? BELAY_OK : BELAY_ERR_NOT_FOUND;
+    case OPERATION_REMOVE: return present ? BELAY_OK : BELAY_ERR_NOT_FOUND;
     case OPERATION_COMPARE_AND_SET:
         return operation->expected == (present ? found->version : 0) ? BELAY_OK : BELAY_ERR_CONFLICT;
     case OPERATION_GET_AND_PUT:
@@ -59,8 +58,7 @@ static int check_condition(struct partition *partition, struct operation *operat
         operation->answer.old_number = 0;
         *sum = operation->delta;
         return present ? take_number(partition, operation, found, sum) : BELAY_OK;
-    default:
-        return BELAY_OK;
+    default: return BELAY_OK;
     }
 }
 
@@ -71,12 +69,13 @@ static int stage(struct partition *partition, struct operation *operation, const
     struct copy *held = partition->copy;
     struct copy_change *change = &operation->update.change;
     if (operation->kind == OPERATION_REMOVE)
-        return copy_remove(held, operation->hash, operation->key, operation->key_length, operation->origin, change);
+        return copy_remove(held, operation->hash, operation->key, operation->key_length, operation->origin,
+                           change);
     if (operation->entry_at)
         return copy_commit(held, operation->hash, operation->key, operation->key_length, operation->entry_at,
                            operation->origin, change);
-    return copy_put(held, operation->hash, operation->key, operation->key_length, value, operation->value_length,
-                    operation->origin, change);
+    return copy_put(held, operation->hash, operation->key, operation->key_length, value,
+                    operation->value_length, operation->origin, change);
 }
 
 static int split(struct partition *partition, uint64_t hash, uint32_t *failures_seen)
@@ -93,10 +92,12 @@ static int split(struct partition *partition, uint64_t hash, uint32_t *failures_
 /* Do what the copy asks for. Only removes, which make room, may use the held-back segments. @return BELAY_OK: stage again; FABRIC_AGAIN: park; or an error. */
 static int prepare(struct partition *partition, struct operation *operation, int need)
 {
-    size_t bytes = copy_entry_size(operation->key_length, operation->kind == OPERATION_REMOVE ? 0 : operation->value_length);
+    size_t bytes = copy_entry_size(operation->key_length,
+                                   operation->kind == OPERATION_REMOVE ? 0 : operation->value_length);
     int result = need;
     if (need == COPY_NEEDS_SEGMENTS)
-        result = partition_provision(partition, bytes, operation->kind == OPERATION_REMOVE ? ROOM_FOR_REMOVE : ROOM_FOR_PUT,
+        result = partition_provision(partition, bytes,
+                                     operation->kind == OPERATION_REMOVE ? ROOM_FOR_REMOVE : ROOM_FOR_PUT,
                                      &operation->failures_seen);
     else if (need == COPY_NEEDS_SPLIT)
         result = split(partition, operation->hash, &operation->failures_seen);
@@ -105,7 +106,9 @@ static int prepare(struct partition *partition, struct operation *operation, int
 
 static int stage_with_room(struct partition *partition, struct operation *operation, const void *value)
 {
-    enum { ROUNDS_MAX = 128 }; /* each splits a page or attaches segments: bounded by the depth of the directory */
+    enum {
+        ROUNDS_MAX = 128
+    }; /* each splits a page or attaches segments: bounded by the depth of the directory */
     for (int round = 0; round < ROUNDS_MAX; ++round) {
         int result = stage(partition, operation, value);
         if (result <= 0)
@@ -119,7 +122,8 @@ static int stage_with_room(struct partition *partition, struct operation *operat
     return FABRIC_AGAIN;
 }
 
-static enum operation_outcome change_key(struct partition *partition, struct operation *operation, const void *value)
+static enum operation_outcome change_key(struct partition *partition, struct operation *operation,
+                                         const void *value)
 {
     int result = stage_with_room(partition, operation, value);
     if (result == FABRIC_AGAIN)
@@ -155,7 +159,8 @@ enum operation_outcome operation_execute(struct partition *partition, struct ope
     if (partition_must_wait(partition))
         return OPERATION_PARK;
     if (operation->kind != OPERATION_PUT) {
-        int looked = copy_find(partition->copy, operation->hash, operation->key, operation->key_length, &found);
+        int looked = copy_find(partition->copy, operation->hash, operation->key, operation->key_length,
+                               &found);
         int status = check_condition(partition, operation, looked == BELAY_OK, &found, &sum);
         if (status != BELAY_OK)
             return answer_only(partition, operation, status, &found);
@@ -172,14 +177,16 @@ int operation_reserve(struct partition *partition, const void *key, size_t key_l
     for (;;) {
         if (partition_must_wait(partition))
             return FABRIC_AGAIN;
-        int result = copy_reserve(partition->copy, key, key_length, value_length, entry_at, value_at, &change);
+        int result = copy_reserve(partition->copy, key, key_length, value_length, entry_at, value_at,
+                                  &change);
         if (result == BELAY_OK) {
             partition_push_now(partition, &change);
             return BELAY_OK;
         }
         if (result != COPY_NEEDS_SEGMENTS)
             return result == COPY_NEEDS_DRAIN ? FABRIC_AGAIN : result;
-        result = partition_provision(partition, copy_entry_size(key_length, value_length), ROOM_FOR_PUT, failures_seen);
+        result = partition_provision(partition, copy_entry_size(key_length, value_length), ROOM_FOR_PUT,
+                                     failures_seen);
         if (result != BELAY_OK)
             return result;
     }
@@ -216,7 +223,8 @@ int operation_clear(struct partition *partition, uint32_t *failures_seen)
 /* ---- In the calling thread ---- */
 
 /* The first attempt had to wait: make progress and try again. */
-static enum operation_outcome try_again(struct partition *partition, struct operation *operation, uint64_t deadline)
+static enum operation_outcome try_again(struct partition *partition, struct operation *operation,
+                                        uint64_t deadline)
 {
     struct node_wait wait;
     bool in_time = true;
@@ -232,7 +240,8 @@ static enum operation_outcome try_again(struct partition *partition, struct oper
     return outcome;
 }
 
-enum operation_outcome operation_begin_here(struct partition *partition, struct operation *operation, uint64_t deadline)
+enum operation_outcome operation_begin_here(struct partition *partition, struct operation *operation,
+                                            uint64_t deadline)
 {
     atomic_store_explicit(&operation->done, false, memory_order_relaxed);
     spin_acquire(&partition->lock);

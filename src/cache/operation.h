@@ -39,10 +39,10 @@ struct operation {
     uint32_t value_length;
     const void *key, *value;
     uint64_t hash;
-    uint64_t expected;  /* COMPARE_AND_SET: version */
-    int64_t delta;      /* FETCH_ADD */
-    uint64_t entry_at;  /* a reservation filled with the value; 0: the value is in `value` */
-    void *old;          /* GET_AND_PUT: where the old value goes */
+    uint64_t expected; /* COMPARE_AND_SET: version */
+    int64_t delta;     /* FETCH_ADD */
+    uint64_t entry_at; /* a reservation filled with the value; 0: the value is in `value` */
+    void *old;         /* GET_AND_PUT: where the old value goes */
     size_t old_capacity;
     struct copy_origin origin;
 

@@ -36,11 +36,12 @@ static struct partition *find_partition(belay_node *node, uint16_t number, uint3
 static int assign_partitions(belay_cache *cache)
 {
     const struct view *view = cache->node->view;
-    int wanted = cache->settings.cache_mode == BELAY_CACHE_REPLICATED ? view->servers : 1 + (int)cache->settings.backups;
+    int wanted = cache->settings.cache_mode == BELAY_CACHE_REPLICATED ? view->servers
+                                                                      : 1 + (int)cache->settings.backups;
     cache->copies = wanted < view->servers ? wanted : view->servers;
     if (cache->copies - 1 > PARTITION_BACKUPS_MAX)
-        return log_error(BELAY_ERR_NOT_SUPPORTED, "cache %s: %d copies; at most %d are supported", cache->settings.name,
-                         cache->copies, PARTITION_BACKUPS_MAX + 1);
+        return log_error(BELAY_ERR_NOT_SUPPORTED, "cache %s: %d copies; at most %d are supported",
+                         cache->settings.name, cache->copies, PARTITION_BACKUPS_MAX + 1);
     int *holders = malloc((size_t)cache->partition_count * (size_t)cache->copies * sizeof *holders);
     if (!holders)
         return log_error(BELAY_ERR_NO_MEMORY, "cache %s: no memory for its map", cache->settings.name);
@@ -64,10 +65,11 @@ static int take_block(belay_cache *cache)
     cache->block_segments = (uint32_t)((bytes + segment_size - 1) / segment_size);
     cache->block_first = arena_take_run(a, cache->block_segments);
     if (cache->block_first == ARENA_NO_SEGMENT)
-        return log_error(BELAY_ERR_NO_SPACE,
-                         "cache %s: the arena has no room for %u partitions: raise BELAY_ARENA_SIZE (now %zu) or lower "
-                         "the cache's partitions",
-                         cache->settings.name, cache->partition_count, arena_size(a));
+        return log_error(
+            BELAY_ERR_NO_SPACE,
+            "cache %s: the arena has no room for %u partitions: raise BELAY_ARENA_SIZE (now %zu) or lower "
+            "the cache's partitions",
+            cache->settings.name, cache->partition_count, arena_size(a));
     cache->block_offset = arena_segment_offset(a, cache->block_first);
     return BELAY_OK;
 }
@@ -97,14 +99,16 @@ static int make_remote_state(belay_cache *cache)
     cache->peers = calloc(nodes, sizeof *cache->peers);
     cache->counters = aligned_alloc(64, sizeof *cache->counters);
     if (!cache->peers || !cache->counters)
-        return log_error(BELAY_ERR_NO_MEMORY, "cache %s: no memory for %zu peers", cache->settings.name, nodes);
+        return log_error(BELAY_ERR_NO_MEMORY, "cache %s: no memory for %zu peers", cache->settings.name,
+                         nodes);
     memset(cache->counters, 0, sizeof *cache->counters);
     if (!cache->node->verbs)
         return BELAY_OK;
     cache->fetched = calloc(cache->partition_count, sizeof *cache->fetched);
     cache->blocks = calloc(nodes, sizeof *cache->blocks);
     if (!cache->fetched || !cache->blocks)
-        return log_error(BELAY_ERR_NO_MEMORY, "cache %s: no memory for remote descriptors", cache->settings.name);
+        return log_error(BELAY_ERR_NO_MEMORY, "cache %s: no memory for remote descriptors",
+                         cache->settings.name);
     return BELAY_OK;
 }
 
@@ -161,7 +165,8 @@ static int cache_make(belay_node *node, const struct open_answer *agreed, belay_
 
 /* ---- Opening ---- */
 
-static int ask_coordinator(belay_node *node, const struct cache_settings *settings, struct open_answer *agreed)
+static int ask_coordinator(belay_node *node, const struct cache_settings *settings,
+                           struct open_answer *agreed)
 {
     union {
         struct open_answer agreed;
@@ -171,8 +176,8 @@ static int ask_coordinator(belay_node *node, const struct cache_settings *settin
     struct message_header header = {.type = MESSAGE_CACHE_OPEN};
     struct iovec part = part_of(settings, sizeof *settings);
     waited_call_init(&call, view_coordinator(node->view), &answer, sizeof answer);
-    int result =
-        node_call_wait(node, call.call.peer, header, &part, 1, &call, node_deadline(node), "belay_cache_open");
+    int result = node_call_wait(node, call.call.peer, header, &part, 1, &call, node_deadline(node),
+                                "belay_cache_open");
     if (result == BELAY_ERR_TIMEOUT)
         return log_error(result, "cache %s: not every server has opened it within %u ms", settings->name,
                          node->settings.operation_timeout_ms);
@@ -185,7 +190,8 @@ static int ask_coordinator(belay_node *node, const struct cache_settings *settin
                          belay_strerror(result));
     if (call.length != sizeof answer.agreed || answer.agreed.number >= BELAY_CACHES_MAX ||
         settings_check_cache(&answer.agreed.settings) != BELAY_OK)
-        return log_error(BELAY_ERR_PROTOCOL, "cache %s: node %d gave a malformed answer", settings->name, call.call.peer);
+        return log_error(BELAY_ERR_PROTOCOL, "cache %s: node %d gave a malformed answer", settings->name,
+                         call.call.peer);
     *agreed = answer.agreed;
     return BELAY_OK;
 }
@@ -197,7 +203,8 @@ static int tell_ready(belay_node *node, uint32_t number, int status)
     struct message_header header = {.type = MESSAGE_CACHE_READY};
     struct iovec part = {&request, sizeof request};
     waited_call_init(&call, view_coordinator(node->view), NULL, 0);
-    return node_call_wait(node, call.call.peer, header, &part, 1, &call, node_deadline(node), "belay_cache_open");
+    return node_call_wait(node, call.call.peer, header, &part, 1, &call, node_deadline(node),
+                          "belay_cache_open");
 }
 
 /* A cache of this node by name, with one more handle; NULL: not open here. The registry's lock is held. */
@@ -219,8 +226,8 @@ static int open_again(belay_cache *cache, const struct cache_settings *settings)
     if (settings_compare_cache(&cache->settings, settings, &difference) == BELAY_OK)
         return BELAY_OK;
     registry_close(cache);
-    return log_error(BELAY_ERR_MISMATCH, "cache %s is open already with another %s: %s, now %s", settings->name,
-                     difference.field, difference.left, difference.right);
+    return log_error(BELAY_ERR_MISMATCH, "cache %s is open already with another %s: %s, now %s",
+                     settings->name, difference.field, difference.left, difference.right);
 }
 
 static int make_or_reopen(belay_node *node, const struct open_answer *agreed, belay_cache **cache)
@@ -243,7 +250,8 @@ int registry_open(belay_node *node, const belay_cache_config *config, belay_cach
     if (result != BELAY_OK)
         return result;
     if (settings.atomicity_mode == BELAY_TRANSACTIONAL)
-        return log_error(BELAY_ERR_NOT_SUPPORTED, "cache %s: TRANSACTIONAL caches are not supported yet", settings.name);
+        return log_error(BELAY_ERR_NOT_SUPPORTED, "cache %s: TRANSACTIONAL caches are not supported yet",
+                         settings.name);
     pthread_mutex_lock(&node->caches->lock);
     cache = reopen(node, settings.name);
     pthread_mutex_unlock(&node->caches->lock);
@@ -295,7 +303,8 @@ static void peer_lost(belay_node *node, int peer)
     }
 }
 
-static int handle_sweep(belay_node *node, int peer, const struct message_header *header, const void *body, size_t length)
+static int handle_sweep(belay_node *node, int peer, const struct message_header *header, const void *body,
+                        size_t length)
 {
     (void)peer;
     (void)header;

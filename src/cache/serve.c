@@ -18,7 +18,7 @@
 
 /* One request in work, from its arrival to its answer. */
 struct request {
-    struct parked parked; /* first: how the partition knows it */
+    struct parked parked;                     /* first: how the partition knows it */
     bool (*attempt)(struct request *request); /* false: has to wait. The partition's lock is held */
     struct partition *partition;
     int peer;
@@ -163,7 +163,8 @@ static bool carries_value(const struct wire_update *wire)
 static bool update_valid(const struct wire_update *wire, size_t length)
 {
     return wire->kind < OPERATION_KINDS && wire->sync >= BELAY_FULL_SYNC && wire->sync <= BELAY_FULL_ASYNC &&
-           wire->key_length > 0 && wire->key_length <= BELAY_KEY_MAX && wire->value_length <= BELAY_VALUE_MAX &&
+           wire->key_length > 0 && wire->key_length <= BELAY_KEY_MAX &&
+           wire->value_length <= BELAY_VALUE_MAX &&
            length == wire->key_length + (carries_value(wire) ? (size_t)wire->value_length : 0);
 }
 
@@ -246,7 +247,8 @@ static bool make_old_room(struct request *request)
     return operation->old != NULL;
 }
 
-static int handle_update(belay_node *node, int peer, const struct message_header *header, const void *body, size_t length)
+static int handle_update(belay_node *node, int peer, const struct message_header *header, const void *body,
+                         size_t length)
 {
     struct wire_update wire;
     if (length < sizeof wire)
@@ -324,7 +326,8 @@ static bool attempt_get(struct request *request)
     return true;
 }
 
-static int handle_get(belay_node *node, int peer, const struct message_header *header, const void *body, size_t length)
+static int handle_get(belay_node *node, int peer, const struct message_header *header, const void *body,
+                      size_t length)
 {
     struct wire_get wire;
     if (length < sizeof wire)
@@ -423,7 +426,8 @@ static struct partition *own_partition(belay_node *node, uint16_t number, uint64
     return &cache->partitions[index];
 }
 
-static int handle_map(belay_node *node, int peer, const struct message_header *header, const void *body, size_t length)
+static int handle_map(belay_node *node, int peer, const struct message_header *header, const void *body,
+                      size_t length)
 {
     struct wire_map wire;
     if (length != sizeof wire)
@@ -468,7 +472,8 @@ static bool attempt_clear(struct request *request)
     return true;
 }
 
-static int handle_clear(belay_node *node, int peer, const struct message_header *header, const void *body, size_t length)
+static int handle_clear(belay_node *node, int peer, const struct message_header *header, const void *body,
+                        size_t length)
 {
     uint32_t number;
     if (length != sizeof number)
@@ -485,7 +490,8 @@ static int handle_clear(belay_node *node, int peer, const struct message_header 
     return BELAY_OK;
 }
 
-static int handle_keys(belay_node *node, int peer, const struct message_header *header, const void *body, size_t length)
+static int handle_keys(belay_node *node, int peer, const struct message_header *header, const void *body,
+                       size_t length)
 {
     struct wire_keys wire;
     struct wire_keys_answer answer;
@@ -496,8 +502,8 @@ static int handle_keys(belay_node *node, int peer, const struct message_header *
     const struct arena_view *view = cache_arena_of(node, node->id);
     if (!partition || !view || !key_cursor_valid(&wire.cursor))
         return BELAY_ERR_PROTOCOL;
-    const struct copy_descriptor *descriptor =
-        (const struct copy_descriptor *)(view->base + partition->descriptor_offset);
+    const struct copy_descriptor *descriptor = (const struct copy_descriptor *)(view->base +
+                                                                                partition->descriptor_offset);
     answer.cursor = wire.cursor;
     spin_acquire(&partition->lock);
     long used = copy_list_keys(view, descriptor, &answer.cursor, answer.keys, sizeof answer.keys);
@@ -507,7 +513,8 @@ static int handle_keys(belay_node *node, int peer, const struct message_header *
     return BELAY_OK;
 }
 
-static int handle_size(belay_node *node, int peer, const struct message_header *header, const void *body, size_t length)
+static int handle_size(belay_node *node, int peer, const struct message_header *header, const void *body,
+                       size_t length)
 {
     (void)body;
     belay_cache *cache = cache_find(node, header->cache);

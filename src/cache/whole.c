@@ -23,7 +23,8 @@ int whole_size(belay_cache *cache, uint64_t *entries)
         if (!node->view->members[peer].server || !view_alive(node->view, peer))
             continue;
         waited_call_init(&call, peer, &part, sizeof part);
-        int result = node_call_wait(node, peer, (struct message_header){.type = MESSAGE_SIZE, .cache = cache->number},
+        int result = node_call_wait(node, peer,
+                                    (struct message_header){.type = MESSAGE_SIZE, .cache = cache->number},
                                     NULL, 0, &call, node_deadline(node), "belay_size");
         if (result != BELAY_OK)
             return result;
@@ -74,11 +75,12 @@ static int visit_key(struct iteration *iteration, const void *key, size_t length
 {
     struct read_result result;
     int status;
-    while ((status = lookup_get(iteration->cache, key, length, iteration->value, iteration->capacity, &result)) ==
-           BELAY_ERR_TRUNCATED) {
+    while ((status = lookup_get(iteration->cache, key, length, iteration->value, iteration->capacity,
+                                &result)) == BELAY_ERR_TRUNCATED) {
         unsigned char *grown = realloc(iteration->value, result.value_length);
         if (!grown)
-            return log_error(BELAY_ERR_NO_MEMORY, "belay_iterate: no memory for a value of %zu bytes", result.value_length);
+            return log_error(BELAY_ERR_NO_MEMORY, "belay_iterate: no memory for a value of %zu bytes",
+                             result.value_length);
         iteration->value = grown;
         iteration->capacity = result.value_length;
     }
@@ -119,7 +121,8 @@ static int iterate_partition(struct iteration *iteration, uint32_t partition)
         struct message_header header = {.type = MESSAGE_KEYS, .cache = cache->number};
         int primary = cache_primary(cache, partition);
         waited_call_init(&call, primary, &answer, sizeof answer);
-        int status = node_call_wait(cache->node, primary, header, &part, 1, &call, node_deadline(cache->node), "belay_iterate");
+        int status = node_call_wait(cache->node, primary, header, &part, 1, &call, node_deadline(cache->node),
+                                    "belay_iterate");
         if (status != BELAY_OK)
             return status;
         if (call.length < offsetof(struct wire_keys_answer, keys) || call.length > sizeof answer ||
@@ -159,8 +162,9 @@ int whole_verify(belay_cache *cache, belay_verify_report *report)
     *report = found;
     if (found.differences == 0 && found.damaged == 0)
         return BELAY_OK;
-    return log_error(BELAY_ERR_DIFFERS, "cache %s: %llu segments differ from their primary's, %llu entries are damaged",
-                     cache->settings.name, (unsigned long long)found.differences, (unsigned long long)found.damaged);
+    return log_error(
+        BELAY_ERR_DIFFERS, "cache %s: %llu segments differ from their primary's, %llu entries are damaged",
+        cache->settings.name, (unsigned long long)found.differences, (unsigned long long)found.damaged);
 }
 
 void whole_stats(belay_cache *cache, belay_cache_stats *stats)

@@ -15,7 +15,8 @@ struct wire_update {
     uint8_t kind, sync;
     uint16_t key_length;
     uint32_t value_length;
-    uint64_t argument; /* COMPARE_AND_SET: version; FETCH_ADD: delta; GET_AND_PUT: capacity for the old value */
+    uint64_t
+        argument; /* COMPARE_AND_SET: version; FETCH_ADD: delta; GET_AND_PUT: capacity for the old value */
     uint64_t entry_at; /* reservation, or 0 */
     uint32_t number;   /* the client's, for exactly-once */
     uint32_t async_number;
@@ -41,7 +42,7 @@ enum { WIRE_PLACE_SEGMENTS = 1024 };
 
 struct wire_place {
     uint64_t entry_at, value_at;
-    uint32_t first, count;                 /* logical segments listed */
+    uint32_t first, count; /* logical segments listed */
     uint32_t physical[WIRE_PLACE_SEGMENTS];
 };
 
@@ -73,7 +74,8 @@ struct wire_keys_answer {
 
 /* Bytes of key and value that fit beside the rest in one message. */
 enum {
-    WIRE_UPDATE_ROOM = FABRIC_MESSAGE_MAX - (int)sizeof(struct message_header) - (int)sizeof(struct wire_update),
+    WIRE_UPDATE_ROOM = FABRIC_MESSAGE_MAX - (int)sizeof(struct message_header) -
+                       (int)sizeof(struct wire_update),
     WIRE_OLD_ROOM = FABRIC_MESSAGE_MAX - (int)sizeof(struct message_header) - 64,
     WIRE_VALUE_ROOM = FABRIC_MESSAGE_MAX - (int)sizeof(struct message_header) - (int)sizeof(struct wire_value)
 };

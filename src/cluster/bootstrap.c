@@ -70,7 +70,8 @@ static int duplicate_communicator(struct bootstrap *b, MPI_Comm communicator)
     MPI_Initialized(&initialized);
     MPI_Finalized(&finalized);
     if (!initialized || finalized)
-        return log_error(BELAY_ERR_MPI, "belay_open needs MPI: call MPI_Init first, and open before MPI_Finalize");
+        return log_error(BELAY_ERR_MPI,
+                         "belay_open needs MPI: call MPI_Init first, and open before MPI_Finalize");
     if (communicator == MPI_COMM_NULL)
         return log_error(BELAY_ERR_INVALID, "belay_open: the communicator is MPI_COMM_NULL");
     int error = MPI_Comm_dup(communicator, &b->communicator);
@@ -85,7 +86,8 @@ static int duplicate_communicator(struct bootstrap *b, MPI_Comm communicator)
 static int check_size(const struct bootstrap *b)
 {
     if (b->size > (int)BELAY_NODES_MAX)
-        return log_error(BELAY_ERR_NOT_SUPPORTED, "%d processes: at most %u can share a cache", b->size, BELAY_NODES_MAX);
+        return log_error(BELAY_ERR_NOT_SUPPORTED, "%d processes: at most %u can share a cache", b->size,
+                         BELAY_NODES_MAX);
     return BELAY_OK;
 }
 
@@ -118,7 +120,8 @@ static int compare_settings(const struct bootstrap *b)
     for (int i = 0; i < b->size; ++i)
         if (b->all[i].settings.role == BELAY_ROLE_SERVER)
             return BELAY_OK;
-    return log_error(BELAY_ERR_CONFIG, "belay_open: all %d nodes are clients: at least one must be a server", b->size);
+    return log_error(BELAY_ERR_CONFIG, "belay_open: all %d nodes are clients: at least one must be a server",
+                     b->size);
 }
 
 static bool same_host(const struct bootstrap *b, int i, int j)
@@ -156,15 +159,17 @@ static int share_secret(struct bootstrap *b)
 
 static bool wants_verbs(const struct bootstrap *b, const struct node_settings *settings)
 {
-    return settings->transport == BELAY_TRANSPORT_VERBS || (settings->transport == BELAY_TRANSPORT_AUTO && b->hosts > 1);
+    return settings->transport == BELAY_TRANSPORT_VERBS ||
+           (settings->transport == BELAY_TRANSPORT_AUTO && b->hosts > 1);
 }
 
 static int check_transport(const struct bootstrap *b, const struct node_settings *settings)
 {
     if (settings->transport == BELAY_TRANSPORT_SHM && b->hosts > 1)
-        return log_error(BELAY_ERR_CONFIG,
-                         "transport is shm, but the nodes are on %d hosts: set BELAY_TRANSPORT=auto to use verbs between them",
-                         b->hosts);
+        return log_error(
+            BELAY_ERR_CONFIG,
+            "transport is shm, but the nodes are on %d hosts: set BELAY_TRANSPORT=auto to use verbs between them",
+            b->hosts);
     return BELAY_OK;
 }
 
@@ -229,8 +234,8 @@ static int make_fabric(struct bootstrap *b)
     int result = fabric_create(&options, &node->fabric);
     if (result != BELAY_OK)
         return result;
-    return arena_create(fabric_region(node->fabric), fabric_region_size(node->fabric), (size_t)settings->segment_size,
-                        &node->arena);
+    return arena_create(fabric_region(node->fabric), fabric_region_size(node->fabric),
+                        (size_t)settings->segment_size, &node->arena);
 }
 
 static int make_node(struct bootstrap *b, const struct node_settings *settings)
@@ -267,7 +272,8 @@ static int exchange_addresses(struct bootstrap *b)
 {
     struct fabric_address mine;
     struct fabric_address *all = malloc((size_t)b->size * sizeof *all);
-    int result = agree(b, all ? BELAY_OK : log_error(BELAY_ERR_NO_MEMORY, "no memory for %d addresses", b->size));
+    int result = agree(b, all ? BELAY_OK
+                              : log_error(BELAY_ERR_NO_MEMORY, "no memory for %d addresses", b->size));
     if (result != BELAY_OK)
         goto free_addresses;
     fabric_local_address(b->node->fabric, &mine);

@@ -19,7 +19,8 @@ static void copy_answer(struct call *call, int status, const void *body, size_t 
 
 void waited_call_init(struct waited_call *call, int peer, void *answer, size_t capacity)
 {
-    *call = (struct waited_call){.call = {.answered = copy_answer, .peer = peer}, .answer = answer, .capacity = capacity};
+    *call = (struct waited_call){
+        .call = {.answered = copy_answer, .peer = peer}, .answer = answer, .capacity = capacity};
 }
 
 int node_call(belay_node *node, int peer, struct message_header header, const struct iovec *parts, int count,
@@ -40,7 +41,8 @@ int node_call(belay_node *node, int peer, struct message_header header, const st
         return log_quiet(BELAY_ERR_TIMEOUT, "too many calls in flight");
     }
     header.call = call->number;
-    while ((result = node_send(node, peer, &header, parts, count, 0)) == FABRIC_AGAIN && node_wait_more(&wait))
+    while ((result = node_send(node, peer, &header, parts, count, 0)) == FABRIC_AGAIN &&
+           node_wait_more(&wait))
         ;
     node_wait_end(&wait);
     if (result == BELAY_OK)
@@ -52,8 +54,8 @@ int node_call(belay_node *node, int peer, struct message_header header, const st
     return result;
 }
 
-int node_call_queued(belay_node *node, int peer, struct message_header header, const void *body, size_t length,
-                     struct call *call)
+int node_call_queued(belay_node *node, int peer, struct message_header header, const void *body,
+                     size_t length, struct call *call)
 {
     struct iovec part = part_of(body, length);
     call->peer = peer;
@@ -78,8 +80,8 @@ int node_finish_call(belay_node *node, struct waited_call *call, uint64_t deadli
             continue;
         if (calls_cancel(&node->calls, &call->call)) {
             node_wait_end(&wait);
-            return log_quiet(BELAY_ERR_TIMEOUT, "%s: node %d did not answer within %u ms", what, call->call.peer,
-                             node->settings.operation_timeout_ms);
+            return log_quiet(BELAY_ERR_TIMEOUT, "%s: node %d did not answer within %u ms", what,
+                             call->call.peer, node->settings.operation_timeout_ms);
         }
         wait.deadline = 0; /* being answered this moment */
     }
@@ -89,8 +91,8 @@ int node_finish_call(belay_node *node, struct waited_call *call, uint64_t deadli
     return call->status;
 }
 
-int node_call_wait(belay_node *node, int peer, struct message_header header, const struct iovec *parts, int count,
-                   struct waited_call *call, uint64_t deadline, const char *what)
+int node_call_wait(belay_node *node, int peer, struct message_header header, const struct iovec *parts,
+                   int count, struct waited_call *call, uint64_t deadline, const char *what)
 {
     int result = node_call(node, peer, header, parts, count, &call->call, deadline);
     return result == BELAY_OK ? node_finish_call(node, call, deadline, what) : result;

@@ -46,7 +46,8 @@ void dispatch_message(void *context, int peer, const void *message, size_t lengt
     if (result >= 0)
         return;
     atomic_fetch_add_explicit(&node->malformed, 1, memory_order_relaxed);
-    log_error(BELAY_ERR_PROTOCOL, "node %d sent a malformed message of %zu bytes: it is cut off", peer, length);
+    log_error(BELAY_ERR_PROTOCOL, "node %d sent a malformed message of %zu bytes: it is cut off", peer,
+              length);
     if (peer != node->id) {
         fabric_cut(node->fabric, peer);
         dispatch_lost(node, peer, "it sent a malformed message");
@@ -72,7 +73,8 @@ void dispatch_lost(void *context, int peer, const char *why)
 
 /* ---- Messages to oneself: rare (registry, segments), so they are simply kept in a list ---- */
 
-static int queue_self(belay_node *node, const struct message_header *header, const struct iovec *parts, int count)
+static int queue_self(belay_node *node, const struct message_header *header, const struct iovec *parts,
+                      int count)
 {
     size_t length = sizeof *header;
     for (int i = 0; i < count; ++i)
@@ -120,8 +122,8 @@ int dispatch_self(belay_node *node)
     return handled;
 }
 
-int node_send(belay_node *node, int peer, const struct message_header *header, const struct iovec *parts, int count,
-              unsigned flags)
+int node_send(belay_node *node, int peer, const struct message_header *header, const struct iovec *parts,
+              int count, unsigned flags)
 {
     struct iovec all[FABRIC_IOV_MAX];
     if (peer == node->id)

@@ -21,7 +21,8 @@ static void answer_if_all_want(belay_node *node)
     }
 }
 
-static int handle_close(belay_node *node, int peer, const struct message_header *header, const void *body, size_t length)
+static int handle_close(belay_node *node, int peer, const struct message_header *header, const void *body,
+                        size_t length)
 {
     (void)body;
     if (length != 0 || header->call == 0)
@@ -51,8 +52,8 @@ int node_leave(belay_node *node)
         struct waited_call call;
         int coordinator = view_coordinator(node->view);
         waited_call_init(&call, coordinator, NULL, 0);
-        int result = node_call_wait(node, coordinator, (struct message_header){.type = MESSAGE_CLOSE}, NULL, 0, &call, 0,
-                                    "leaving");
+        int result = node_call_wait(node, coordinator, (struct message_header){.type = MESSAGE_CLOSE}, NULL,
+                                    0, &call, 0, "leaving");
         if (result != BELAY_ERR_NODE_FAILED || coordinator == node->id)
             return result;
         if (view_alive(node->view, coordinator))
@@ -69,8 +70,8 @@ void node_drain(belay_node *node)
             fabric_fence(node->fabric, peer, &ticket) != BELAY_OK)
             continue;
         node_wait_begin(&wait, node, node_deadline(node));
-        while (!fabric_done(node->fabric, peer, ticket) && fabric_peer_state(node->fabric, peer) != FABRIC_LOST &&
-               node_wait_more(&wait))
+        while (!fabric_done(node->fabric, peer, ticket) &&
+               fabric_peer_state(node->fabric, peer) != FABRIC_LOST && node_wait_more(&wait))
             ;
         node_wait_end(&wait);
     }

@@ -17,20 +17,20 @@ enum message_type {
     /* cluster */
     MESSAGE_CLOSE, /* call: the sender wants to leave; answered when all live nodes do */
     /* cache */
-    MESSAGE_CACHE_OPEN,  /* call: settings; answered with the cache's number */
-    MESSAGE_CACHE_READY, /* call: the sender's copies stand; answered when all servers' do */
-    MESSAGE_UPDATE,      /* call, or without a call number an asynchronous update */
-    MESSAGE_GET,         /* call: read at the primary */
-    MESSAGE_RESERVE,     /* call: space for a large value */
-    MESSAGE_MAP,         /* call: where more of a reservation lies */
-    MESSAGE_ABANDON,     /* a reservation is given up */
-    MESSAGE_FLUSH,       /* call: answered when all earlier updates of the sender are on every copy */
-    MESSAGE_ASYNC_DONE,  /* asynchronous updates up to a number are applied */
+    MESSAGE_CACHE_OPEN,   /* call: settings; answered with the cache's number */
+    MESSAGE_CACHE_READY,  /* call: the sender's copies stand; answered when all servers' do */
+    MESSAGE_UPDATE,       /* call, or without a call number an asynchronous update */
+    MESSAGE_GET,          /* call: read at the primary */
+    MESSAGE_RESERVE,      /* call: space for a large value */
+    MESSAGE_MAP,          /* call: where more of a reservation lies */
+    MESSAGE_ABANDON,      /* a reservation is given up */
+    MESSAGE_FLUSH,        /* call: answered when all earlier updates of the sender are on every copy */
+    MESSAGE_ASYNC_DONE,   /* asynchronous updates up to a number are applied */
     MESSAGE_ASYNC_FAILED, /* one asynchronous update failed */
-    MESSAGE_CLEAR,       /* call: clear the partitions whose primary is the receiver */
-    MESSAGE_SIZE,        /* call: entries in the partitions whose primary is the receiver */
-    MESSAGE_KEYS,        /* call: list keys of a partition */
-    MESSAGE_SWEEP,       /* clean and release what you can: an arena is full */
+    MESSAGE_CLEAR,        /* call: clear the partitions whose primary is the receiver */
+    MESSAGE_SIZE,         /* call: entries in the partitions whose primary is the receiver */
+    MESSAGE_KEYS,         /* call: list keys of a partition */
+    MESSAGE_SWEEP,        /* clean and release what you can: an arena is full */
     /* mirror */
     MESSAGE_SEGMENTS, /* call: attach segments to a backup copy */
     MESSAGE_RELEASE,  /* detach segments from a backup copy */
@@ -41,10 +41,10 @@ enum message_type {
 struct message_header {
     uint8_t type;
     uint8_t flags;
-    uint16_t cache;  /* number of the cache, where one is meant */
-    uint32_t call;   /* the sender's call number, 0: no answer wanted */
-    int32_t status;  /* of a reply */
-    uint32_t view;   /* number of the sender's view */
+    uint16_t cache; /* number of the cache, where one is meant */
+    uint32_t call;  /* the sender's call number, 0: no answer wanted */
+    int32_t status; /* of a reply */
+    uint32_t view;  /* number of the sender's view */
 };
 _Static_assert(sizeof(struct message_header) == 16, "the envelope is laid out for the wire");
 

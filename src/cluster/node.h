@@ -27,8 +27,8 @@
 enum { NODE_HOOKS_MAX = 8 };
 
 /* @p body follows the header and has @p length bytes. A negative result means malformed: the peer is cut off. */
-typedef int (*message_handler)(belay_node *node, int peer, const struct message_header *header, const void *body,
-                               size_t length);
+typedef int (*message_handler)(belay_node *node, int peer, const struct message_header *header,
+                               const void *body, size_t length);
 
 /* Called in every round of progress. @return how many things were done. *busy is set while more is to come without any
  * event from the fabric: the progress thread must then not sleep for long. */
@@ -53,9 +53,9 @@ struct belay_node {
     lost_hook lost_hooks[NODE_HOOKS_MAX];
     int progress_hook_count, lost_hook_count;
 
-    spin_lock state_lock; /* of handlers and hooks */
+    spin_lock state_lock;     /* of handlers and hooks */
     struct eventcount events; /* callers that have waited long sleep here */
-    atomic_bool busy; /* the hooks have something to do */
+    atomic_bool busy;         /* the hooks have something to do */
 
     spin_lock self_lock; /* messages of this node to itself, oldest first */
     struct self_message *self_first, **self_last;
@@ -70,12 +70,12 @@ struct belay_node {
 
     /* leaving */
     atomic_bool closing;
-    uint8_t *close_wanted;       /* coordinator: nodes that want to leave, and the call to answer */
+    uint8_t *close_wanted; /* coordinator: nodes that want to leave, and the call to answer */
     uint32_t *close_calls;
 
-    struct mirror *mirror;         /* of the mirror layer */
-    struct cache_registry *caches; /* of the cache layer */
-    struct async_state *async;     /* of the cache layer */
+    struct mirror *mirror;             /* of the mirror layer */
+    struct cache_registry *caches;     /* of the cache layer */
+    struct async_state *async;         /* of the cache layer */
     void (*release)(belay_node *node); /* gives back what the upper layers have; NULL: nothing */
 };
 
@@ -108,8 +108,8 @@ void node_stop_thread(belay_node *node);
 /* ---- Messages ---- */
 
 /* Send a message; parts[0] is the body's first part. To oneself it is queued. FABRIC_AGAIN as fabric_send(). */
-int node_send(belay_node *node, int peer, const struct message_header *header, const struct iovec *parts, int count,
-              unsigned flags);
+int node_send(belay_node *node, int peer, const struct message_header *header, const struct iovec *parts,
+              int count, unsigned flags);
 
 /* Answer a call; never fails for lack of room (a lost peer needs no answer). */
 void node_reply(belay_node *node, int peer, uint32_t call, int status, const void *body, size_t length);
@@ -120,8 +120,8 @@ int node_call(belay_node *node, int peer, struct message_header header, const st
               struct call *call, uint64_t deadline);
 
 /* The same from a handler or hook: queued, never waits. */
-int node_call_queued(belay_node *node, int peer, struct message_header header, const void *body, size_t length,
-                     struct call *call);
+int node_call_queued(belay_node *node, int peer, struct message_header header, const void *body,
+                     size_t length, struct call *call);
 
 /* A call whose caller waits for it. */
 struct waited_call {
@@ -133,8 +133,8 @@ struct waited_call {
 };
 
 /* Call and wait. @return the answer's status, TIMEOUT or NODE_FAILED (both quietly logged with @p what). */
-int node_call_wait(belay_node *node, int peer, struct message_header header, const struct iovec *parts, int count,
-                   struct waited_call *call, uint64_t deadline, const char *what);
+int node_call_wait(belay_node *node, int peer, struct message_header header, const struct iovec *parts,
+                   int count, struct waited_call *call, uint64_t deadline, const char *what);
 
 /* Wait for a waited_call that node_call() began; on the deadline it is cancelled. */
 int node_finish_call(belay_node *node, struct waited_call *call, uint64_t deadline, const char *what);

@@ -25,7 +25,8 @@ static void near_device(hwloc_topology_t topology, const char *device, hwloc_bit
 
 /* The nodes of a host are handed the allowed cores from the last one down; callers, bound by the launcher from the first
  * one up, keep theirs. */
-static int spare_cpu(hwloc_topology_t topology, hwloc_const_bitmap_t cpus, int nodes_on_host, int index_on_host)
+static int spare_cpu(hwloc_topology_t topology, hwloc_const_bitmap_t cpus, int nodes_on_host,
+                     int index_on_host)
 {
     int cores = hwloc_get_nbobjs_inside_cpuset_by_type(topology, cpus, HWLOC_OBJ_CORE);
     if (cores < 2 * nodes_on_host)

@@ -19,8 +19,8 @@
 #include <unistd.h>
 
 enum {
-    SPIN_NS = 50 * 1000,    /* the progress thread polls this long after the last event */
-    BUSY_SLEEP_MS = 1,      /* something is waiting that the fabric may not announce */
+    SPIN_NS = 50 * 1000, /* the progress thread polls this long after the last event */
+    BUSY_SLEEP_MS = 1,   /* something is waiting that the fabric may not announce */
     ROUNDS_BEFORE_YIELD = 256,
     ROUNDS_BEFORE_SLEEP = 384,
     CALLER_SLEEP_US = 2000,
@@ -97,7 +97,8 @@ static void awake(struct node_wait *wait)
 
 bool node_wait_more(struct node_wait *wait)
 {
-    bool can_sleep = wait->node->thread_running && !atomic_load_explicit(&wait->node->busy, memory_order_relaxed);
+    bool can_sleep = wait->node->thread_running &&
+                     !atomic_load_explicit(&wait->node->busy, memory_order_relaxed);
     if (node_progress(wait->node) > 0)
         awake(wait);
     else if (++wait->idle_rounds > ROUNDS_BEFORE_SLEEP && can_sleep)
@@ -107,7 +108,8 @@ bool node_wait_more(struct node_wait *wait)
     else
         spin_pause();
     ++wait->rounds;
-    return !wait->deadline || (wait->rounds % ROUNDS_PER_CLOCK != 0 && wait->idle_rounds <= ROUNDS_BEFORE_SLEEP) ||
+    return !wait->deadline ||
+           (wait->rounds % ROUNDS_PER_CLOCK != 0 && wait->idle_rounds <= ROUNDS_BEFORE_SLEEP) ||
            clock_now() <= wait->deadline;
 }
 

@@ -41,14 +41,15 @@ static inline uint64_t physical_offset(const struct arena_view *view, uint32_t w
 }
 
 /* Where the mapping of a logical segment beyond the direct ones lies in the region; 0: nowhere. */
-static inline uint64_t table_word_offset(const struct arena_view *view, const struct copy_descriptor *descriptor,
-                                         uint64_t segment)
+static inline uint64_t table_word_offset(const struct arena_view *view,
+                                         const struct copy_descriptor *descriptor, uint64_t segment)
 {
     uint64_t index = segment - TABLE_DIRECT;
     uint64_t table = index / table_words(view);
     if (table >= TABLE_INDIRECT)
         return 0;
-    uint64_t at = physical_offset(view, atomic_load_explicit(&descriptor->indirect[table], memory_order_relaxed));
+    uint64_t at = physical_offset(view,
+                                  atomic_load_explicit(&descriptor->indirect[table], memory_order_relaxed));
     return at ? at + index % table_words(view) * sizeof(uint32_t) : 0;
 }
 
@@ -63,7 +64,8 @@ static inline uint32_t mapping_of(const struct arena_view *view, const struct co
 }
 
 /* The memory at a logical address, up to the end of its segment; NULL: not there. */
-static inline void *memory_at(const struct arena_view *view, const struct copy_descriptor *descriptor, uint64_t address)
+static inline void *memory_at(const struct arena_view *view, const struct copy_descriptor *descriptor,
+                              uint64_t address)
 {
     uint64_t at = physical_offset(view, mapping_of(view, descriptor, address >> view->segment_shift));
     if (__builtin_expect(at == 0, 0))

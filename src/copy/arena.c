@@ -67,8 +67,10 @@ int arena_create(void *region, size_t region_size, size_t segment_size, arena **
     bool sensible = segment_size >= SEGMENT_SIZE_MIN && segment_size <= SEGMENT_SIZE_MAX &&
                     (segment_size & (segment_size - 1)) == 0 && (uintptr_t)region % SEGMENT_SIZE_MIN == 0;
     size_t header_size = sensible ? first_offset(segment_size) : 0;
-    if (!sensible || region_size / segment_size > UINT32_MAX || region_size < header_size + SEGMENTS_MIN * segment_size)
-        return log_error(BELAY_ERR_INVALID, "a region of %zu bytes cannot be an arena of segments of %zu bytes", region_size,
+    if (!sensible || region_size / segment_size > UINT32_MAX ||
+        region_size < header_size + SEGMENTS_MIN * segment_size)
+        return log_error(BELAY_ERR_INVALID,
+                         "a region of %zu bytes cannot be an arena of segments of %zu bytes", region_size,
                          segment_size);
     arena *a = calloc(1, sizeof *a);
     if (!a)

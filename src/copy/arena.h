@@ -22,7 +22,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define ARENA_MAGIC 0x31616e6572614c42ull
+#define ARENA_MAGIC      0x31616e6572614c42ull
 #define ARENA_NO_SEGMENT UINT32_MAX
 
 /* First bytes of every region. Read one-sided by peers; written by its owner only. */
@@ -32,7 +32,8 @@ struct arena_header {
     uint32_t segments;     /* in this arena; segment s lies at first_offset + s * segment_size */
     uint64_t first_offset; /* bytes from the start of the region, a multiple of the segment size */
     uint64_t reserved;
-    _Atomic uint64_t cache_block[BELAY_CACHES_MAX]; /* offset of cache c's descriptors in the region, 0 if none */
+    _Atomic uint64_t
+        cache_block[BELAY_CACHES_MAX]; /* offset of cache c's descriptors in the region, 0 if none */
 };
 
 typedef struct arena arena;

@@ -15,7 +15,8 @@
 /* Two slots are in each vector. Their lowest 32 bits, then their lowest 16, are packed until all eight are in one. */
 static inline __m128i bucket_low16(const __m128i *half)
 {
-    __m128 first = _mm_castsi128_ps(_mm_load_si128(half)), second = _mm_castsi128_ps(_mm_load_si128(half + 1));
+    __m128 first = _mm_castsi128_ps(_mm_load_si128(half)),
+           second = _mm_castsi128_ps(_mm_load_si128(half + 1));
     __m128i low32 = _mm_castps_si128(_mm_shuffle_ps(first, second, _MM_SHUFFLE(2, 0, 2, 0)));
     return _mm_srai_epi32(_mm_slli_epi32(low32, 16), 16);
 }

@@ -34,7 +34,8 @@ uint64_t entry_span(const copy *c, uint64_t entry_at, size_t bytes)
     return log_advance(entry_at, bytes - 1, c->view.segment_size) + 1 - entry_at;
 }
 
-void change_entry(const copy *c, struct copy_change *change, const struct log_place *place, uint64_t entry_at, size_t bytes)
+void change_entry(const copy *c, struct copy_change *change, const struct log_place *place, uint64_t entry_at,
+                  size_t bytes)
 {
     const struct entry_header *header = entry_at_address(c, entry_at);
     uint64_t opened_at = address_of(&c->view, place->segment, 0);
@@ -64,7 +65,8 @@ void key_state(const copy *c, uint64_t hash, const void *key, size_t key_length,
 {
     const struct copy_change *change = c->newest ? pending_find(c, hash, key, key_length) : NULL;
     if (change) {
-        *state = (struct key_state){change->slot_at, change->slot ? change->entry_at : NO_ADDRESS, change->version};
+        *state = (struct key_state){change->slot_at, change->slot ? change->entry_at : NO_ADDRESS,
+                                    change->version};
         return;
     }
     struct index_place place;
@@ -93,19 +95,21 @@ static int check_key(const void *key, size_t key_length)
     if (!key || key_length == 0)
         return log_quiet(BELAY_ERR_INVALID, "a key has at least one byte");
     if (key_length > BELAY_KEY_MAX)
-        return log_quiet(BELAY_ERR_TOO_LARGE, "a key of %zu bytes is longer than %u", key_length, BELAY_KEY_MAX);
+        return log_quiet(BELAY_ERR_TOO_LARGE, "a key of %zu bytes is longer than %u", key_length,
+                         BELAY_KEY_MAX);
     return BELAY_OK;
 }
 
 int change_check_lengths(const void *key, size_t key_length, size_t value_length)
 {
     if (value_length > BELAY_VALUE_MAX)
-        return log_quiet(BELAY_ERR_TOO_LARGE, "a value of %zu bytes is longer than %u", value_length, BELAY_VALUE_MAX);
+        return log_quiet(BELAY_ERR_TOO_LARGE, "a value of %zu bytes is longer than %u", value_length,
+                         BELAY_VALUE_MAX);
     return check_key(key, key_length);
 }
 
-int copy_put(copy *c, uint64_t hash, const void *key, size_t key_length, const void *value, size_t value_length,
-             struct copy_origin origin, struct copy_change *change)
+int copy_put(copy *c, uint64_t hash, const void *key, size_t key_length, const void *value,
+             size_t value_length, struct copy_origin origin, struct copy_change *change)
 {
     int result = change_check_lengths(key, key_length, value_length);
     if (result != BELAY_OK)

@@ -20,7 +20,8 @@ const struct entry_header *check_entry(const copy *c, uint64_t entry_at)
     const struct entry_header *header = at_address(c, entry_at);
     if (!header || piece_at(&c->view, entry_at) < ENTRY_HEADER || offset_of(&c->view, entry_at) < LOG_FIRST)
         return NULL;
-    const struct segment_header *segment = at_address(c, address_of(&c->view, segment_of(&c->view, entry_at), 0));
+    const struct segment_header *segment = at_address(
+        c, address_of(&c->view, segment_of(&c->view, entry_at), 0));
     if (segment->magic != SEGMENT_LOG_MAGIC || !entry_fits(&c->view, c->descriptor, entry_at, header) ||
         header->version == 0)
         return NULL;

@@ -12,7 +12,8 @@ enum {
     DEAD_PERCENT = 50,
     DEAD_PERCENT_UNDER_PRESSURE = 5,
     DEAD_SHARE_OF_VICTIM = 16, /* at least 1/16 of a segment must be won */
-    MOVED_SEGMENTS_MAX = 16 /* larger entries stay where they are: they waste less than what two segments hold */
+    MOVED_SEGMENTS_MAX =
+        16 /* larger entries stay where they are: they waste less than what two segments hold */
 };
 
 bool copy_worth_cleaning(const copy *c, bool under_pressure)
@@ -54,7 +55,8 @@ static uint64_t first_reaching_into(const copy *c, uint32_t victim)
     const struct segment_header *header = log_header(c, victim);
     uint32_t s = victim;
     while (log_header(c, s)->first_entry != LOG_FIRST && victim - s < MOVED_SEGMENTS_MAX && s > 0 &&
-           segment_use(c, s - 1) == SEGMENT_LOG && log_header(c, s - 1)->sequence + (victim - (s - 1)) == header->sequence) {
+           segment_use(c, s - 1) == SEGMENT_LOG &&
+           log_header(c, s - 1)->sequence + (victim - (s - 1)) == header->sequence) {
         --s;
         if (log_header(c, s)->first_entry != 0)
             break;
@@ -86,7 +88,9 @@ static uint64_t first_of_victim(const copy *c)
 /* Go on to the entry behind; behind the last one lie zeroes or what an earlier use left. */
 static void advance(copy *c, const struct entry_header *header)
 {
-    uint64_t next = entry_fits(&c->view, c->descriptor, c->clean_at, header) ? log_next(c, c->clean_at, header) : NO_ADDRESS;
+    uint64_t next = entry_fits(&c->view, c->descriptor, c->clean_at, header)
+                        ? log_next(c, c->clean_at, header)
+                        : NO_ADDRESS;
     bool before_victim = segment_of(&c->view, c->clean_at) < c->victim;
     c->clean_at = next == NO_ADDRESS && before_victim ? first_of_victim(c) : next;
 }
@@ -120,7 +124,8 @@ static int move_if_live(copy *c, const struct entry_header *header, struct copy_
     if (!reaches_into_victim(c, c->clean_at, bytes) || bytes > MOVED_SEGMENTS_MAX * log_payload(c))
         return COPY_NOTHING;
     uint64_t hash = entry_hash(c, c->clean_at), slot_at = index_slot_of(c, hash, c->clean_at);
-    if (c->oldest && (pending_uses_entry(c, c->clean_at) || (slot_at != NO_ADDRESS && pending_uses_slot(c, slot_at))))
+    if (c->oldest &&
+        (pending_uses_entry(c, c->clean_at) || (slot_at != NO_ADDRESS && pending_uses_slot(c, slot_at))))
         return COPY_NEEDS_DRAIN;
     return slot_at == NO_ADDRESS ? COPY_NOTHING : move(c, hash, slot_at, change);
 }

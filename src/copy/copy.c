@@ -12,7 +12,8 @@ static uint32_t limit_of(const struct arena_view *view)
     return (uint32_t)(table < addresses ? table : addresses);
 }
 
-int copy_create(arena *a, uint64_t descriptor_offset, uint32_t cache, uint32_t partition, bool seal_whole, copy **out)
+int copy_create(arena *a, uint64_t descriptor_offset, uint32_t cache, uint32_t partition, bool seal_whole,
+                copy **out)
 {
     struct arena_view view;
     int result = arena_view_make(arena_base(a), arena_size(a), arena_header_of(a), &view);

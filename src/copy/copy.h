@@ -37,7 +37,8 @@ enum {
     COPY_UNSLOTTED_MAX = 4096 /* see copy_rebuild() */
 };
 
-#define COPY_ROOT_ADDRESS (1ull << 60) /* effects at or above it lie in copy_root, at address - COPY_ROOT_ADDRESS */
+#define COPY_ROOT_ADDRESS                                                                                    \
+    (1ull << 60) /* effects at or above it lie in copy_root, at address - COPY_ROOT_ADDRESS */
 
 /*
  * One range that a backup must receive. `is_word`: the 8 bytes are in `word` (a slot not yet switched here, or a word of
@@ -55,10 +56,11 @@ struct copy_effect {
 /* A staged change. Memory of the caller, who keeps it until it is published. */
 struct copy_change {
     uint64_t version;
-    uint64_t slot_at;    /* logical address of the slot, 0 if the change switches none */
-    slot_word slot;      /* what it becomes (0: removed) */
+    uint64_t slot_at; /* logical address of the slot, 0 if the change switches none */
+    slot_word slot;   /* what it becomes (0: removed) */
     unsigned effect_count;
-    struct copy_effect effects[COPY_EFFECTS_MAX]; /* to be pushed in this order; the entry first, the slot last */
+    struct copy_effect
+        effects[COPY_EFFECTS_MAX]; /* to be pushed in this order; the entry first, the slot last */
     /* of the copy layer: */
     uint64_t hash;
     uint64_t entry_at;
@@ -81,7 +83,8 @@ struct copy_found {
  * Create the private state of a copy whose descriptor lies (zeroed, or with a mirrored copy to be rebuilt later) at
  * @p descriptor_offset of the arena's region. @p seal_whole: seals cover key and value.
  */
-int copy_create(arena *a, uint64_t descriptor_offset, uint32_t cache, uint32_t partition, bool seal_whole, copy **out);
+int copy_create(arena *a, uint64_t descriptor_offset, uint32_t cache, uint32_t partition, bool seal_whole,
+                copy **out);
 void copy_destroy(copy *c); /* gives its segments back to the arena */
 
 /* ---- Segments: the same logical ones on every copy ---- */
@@ -108,15 +111,15 @@ int copy_find(const copy *c, uint64_t hash, const void *key, size_t key_length, 
 /* Copy bytes [from, from + length) of a value that copy_find() found. */
 void copy_value(const copy *c, const struct copy_found *found, uint64_t from, void *buffer, size_t length);
 
-uint64_t copy_version(const copy *c);  /* of the newest staged change */
-uint64_t copy_entries(const copy *c);  /* newest state */
+uint64_t copy_version(const copy *c); /* of the newest staged change */
+uint64_t copy_entries(const copy *c); /* newest state */
 uint64_t copy_bytes_live(const copy *c);
 
 /* ---- Primary: changing ---- */
 
 /* Stage a put. @p urgent as arena_take(). @return BELAY_OK, COPY_NEEDS_SEGMENTS, COPY_NEEDS_SPLIT, COPY_NEEDS_DRAIN. */
-int copy_put(copy *c, uint64_t hash, const void *key, size_t key_length, const void *value, size_t value_length,
-             struct copy_origin origin, struct copy_change *change);
+int copy_put(copy *c, uint64_t hash, const void *key, size_t key_length, const void *value,
+             size_t value_length, struct copy_origin origin, struct copy_change *change);
 
 /* Stage the removal of a key that is there (else NOT_FOUND). */
 int copy_remove(copy *c, uint64_t hash, const void *key, size_t key_length, struct copy_origin origin,

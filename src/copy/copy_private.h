@@ -37,7 +37,8 @@ enum segment_use {
 };
 
 struct segment {
-    uint32_t live;       /* log: bytes of live and reserved entries; emptied: low bits of the version at that time */
+    uint32_t
+        live; /* log: bytes of live and reserved entries; emptied: low bits of the version at that time */
     uint32_t next, prev; /* in the list of its kind (free, emptied) */
     uint32_t pins : 24;  /* reservations that it holds bytes of */
     uint32_t use : 7;    /* enum segment_use */
@@ -152,8 +153,8 @@ void entry_end(const copy *c, uint64_t entry_at);
 /* Write the entry of one address at another, marked as moved. */
 void entry_move(const copy *c, uint64_t from_at, uint64_t to_at);
 /* The seal that an entry in memory should have, from its bytes; 0 if they are not all there. */
-uint64_t entry_seal(const struct arena_view *view, const struct copy_descriptor *descriptor, uint64_t entry_at,
-                    const struct entry_header *header);
+uint64_t entry_seal(const struct arena_view *view, const struct copy_descriptor *descriptor,
+                    uint64_t entry_at, const struct entry_header *header);
 /* Lengths and kind are possible and all of it lies in attached segments. */
 bool entry_fits(const struct arena_view *view, const struct copy_descriptor *descriptor, uint64_t entry_at,
                 const struct entry_header *header);
@@ -278,7 +279,8 @@ void change_begin(struct copy_change *change, uint64_t version);
 void change_range(struct copy_change *change, uint64_t address, uint64_t length, bool changes);
 void change_word(struct copy_change *change, uint64_t address, uint64_t word);
 /* The effects of an entry just taken and written by a plan. */
-void change_entry(const copy *c, struct copy_change *change, const struct log_place *place, uint64_t entry_at, size_t bytes);
+void change_entry(const copy *c, struct copy_change *change, const struct log_place *place, uint64_t entry_at,
+                  size_t bytes);
 /* Address range of the first bytes of an entry, with the segment headers within. */
 uint64_t entry_span(const copy *c, uint64_t entry_at, size_t bytes);
 void change_entry_dead(copy *c, uint64_t entry_at);

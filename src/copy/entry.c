@@ -96,8 +96,8 @@ uint64_t entry_hash(const copy *c, uint64_t entry_at)
 /* ---- Seal ---- */
 
 /* XXH3 over the pieces of an entry. */
-static uint64_t hash_pieces(const struct arena_view *view, const struct copy_descriptor *descriptor, uint64_t at,
-                            size_t length)
+static uint64_t hash_pieces(const struct arena_view *view, const struct copy_descriptor *descriptor,
+                            uint64_t at, size_t length)
 {
     XXH3_state_t state;
     XXH3_64bits_reset(&state);
@@ -113,8 +113,8 @@ static uint64_t hash_pieces(const struct arena_view *view, const struct copy_des
     return XXH3_64bits_digest(&state);
 }
 
-uint64_t entry_seal(const struct arena_view *view, const struct copy_descriptor *descriptor, uint64_t entry_at,
-                    const struct entry_header *header)
+uint64_t entry_seal(const struct arena_view *view, const struct copy_descriptor *descriptor,
+                    uint64_t entry_at, const struct entry_header *header)
 {
     size_t length = seal_length(header);
     uint64_t at = entry_at + SEAL_FROM;
@@ -185,13 +185,12 @@ static bool lengths_fit(const struct entry_header *header)
     case ENTRY_VALUE:
     case ENTRY_RESERVED:
     case ENTRY_DEAD:
-        return header->key_length >= 1 && header->key_length <= BELAY_KEY_MAX && header->value_length <= BELAY_VALUE_MAX;
+        return header->key_length >= 1 && header->key_length <= BELAY_KEY_MAX &&
+               header->value_length <= BELAY_VALUE_MAX;
     case ENTRY_REMOVE:
         return header->key_length >= 1 && header->key_length <= BELAY_KEY_MAX && header->value_length == 0;
-    case ENTRY_CLEAR:
-        return header->key_length == 0 && header->value_length == 0;
-    default:
-        return false;
+    case ENTRY_CLEAR: return header->key_length == 0 && header->value_length == 0;
+    default: return false;
     }
 }
 
@@ -201,14 +200,16 @@ bool entry_fits(const struct arena_view *view, const struct copy_descriptor *des
     if (!lengths_fit(header))
         return false;
     size_t bytes = entry_bytes(header), piece = piece_at(view, entry_at);
-    const struct segment_header *before = memory_at(view, descriptor, address_of(view, segment_of(view, entry_at), 0));
+    const struct segment_header *before = memory_at(view, descriptor,
+                                                    address_of(view, segment_of(view, entry_at), 0));
     while (bytes > piece) {
         bytes -= piece;
         entry_at = next_piece(view, entry_at);
         piece = piece_at(view, entry_at);
-        const struct segment_header *segment =
-            memory_at(view, descriptor, address_of(view, segment_of(view, entry_at), 0));
-        if (!before || !segment || segment->magic != SEGMENT_LOG_MAGIC || segment->sequence != before->sequence + 1)
+        const struct segment_header *segment = memory_at(view, descriptor,
+                                                         address_of(view, segment_of(view, entry_at), 0));
+        if (!before || !segment || segment->magic != SEGMENT_LOG_MAGIC ||
+            segment->sequence != before->sequence + 1)
             return false;
         before = segment;
     }

@@ -23,7 +23,8 @@ uint32_t *index_reference(const copy *c, uint32_t prefix)
     if (n == 0)
         return &root->directory[prefix];
     uint32_t words = table_words(&c->view);
-    uint32_t *segment = at_address(c, address_of(&c->view, root->directory_segment[n - 1 + prefix / words], 0));
+    uint32_t *segment = at_address(c,
+                                   address_of(&c->view, root->directory_segment[n - 1 + prefix / words], 0));
     return &segment[prefix % words];
 }
 

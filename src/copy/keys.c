@@ -6,11 +6,12 @@
 bool key_cursor_valid(const struct key_cursor *cursor)
 {
     return cursor->prefix <= KEY_PREFIX_END && cursor->end <= KEY_PREFIX_END && cursor->slot <= PAGE_SLOTS &&
-           (cursor->end == 0 || (cursor->end > cursor->prefix && cursor->at >= cursor->prefix && cursor->at <= cursor->end));
+           (cursor->end == 0 ||
+            (cursor->end > cursor->prefix && cursor->at >= cursor->prefix && cursor->at <= cursor->end));
 }
 
-static const void *at(const struct arena_view *view, const struct copy_descriptor *descriptor, uint64_t address,
-                      size_t length)
+static const void *at(const struct arena_view *view, const struct copy_descriptor *descriptor,
+                      uint64_t address, size_t length)
 {
     uint64_t offset, table_at;
     size_t contiguous;
@@ -25,7 +26,8 @@ static const void *at(const struct arena_view *view, const struct copy_descripto
 }
 
 /* The page for the directory's entry number @p index; 0: damaged. */
-static uint64_t page_of(const struct arena_view *view, const struct copy_descriptor *descriptor, uint32_t index)
+static uint64_t page_of(const struct arena_view *view, const struct copy_descriptor *descriptor,
+                        uint32_t index)
 {
     uint64_t page_at, reference_at;
     uint64_t hash = (uint64_t)index << (22 + KEY_PREFIX_BITS - descriptor->root.depth);
@@ -40,7 +42,8 @@ static uint64_t page_of(const struct arena_view *view, const struct copy_descrip
 }
 
 /* One more than the last directory entry that refers to the same page as @p index. */
-static uint32_t page_end(const struct arena_view *view, const struct copy_descriptor *descriptor, uint32_t index)
+static uint32_t page_end(const struct arena_view *view, const struct copy_descriptor *descriptor,
+                         uint32_t index)
 {
     uint64_t page = page_of(view, descriptor, index);
     uint32_t end = index + 1;
@@ -50,8 +53,8 @@ static uint32_t page_end(const struct arena_view *view, const struct copy_descri
 }
 
 /* Appends the key behind a slot. @return false: no room. *damaged is set when there is no entry. */
-static bool append_key(const struct arena_view *view, const struct copy_descriptor *descriptor, slot_word slot,
-                       unsigned char *buffer, size_t capacity, size_t *used, bool *damaged)
+static bool append_key(const struct arena_view *view, const struct copy_descriptor *descriptor,
+                       slot_word slot, unsigned char *buffer, size_t capacity, size_t *used, bool *damaged)
 {
     uint64_t address = slot_address(slot);
     const struct entry_header *header = at(view, descriptor, address, sizeof *header);
@@ -83,15 +86,17 @@ static bool append_key(const struct arena_view *view, const struct copy_descript
 }
 
 /* The keys at the slot number at hand, in all pages of the range from `at` on. @return false: no room, or damaged. */
-static bool list_slot(const struct arena_view *view, const struct copy_descriptor *descriptor, struct key_cursor *cursor,
-                      unsigned char *buffer, size_t capacity, size_t *used, bool *damaged)
+static bool list_slot(const struct arena_view *view, const struct copy_descriptor *descriptor,
+                      struct key_cursor *cursor, unsigned char *buffer, size_t capacity, size_t *used,
+                      bool *damaged)
 {
     uint32_t shift = KEY_PREFIX_BITS - descriptor->root.depth;
     while (cursor->at < cursor->end) {
         uint32_t index = cursor->at >> shift;
         uint64_t page = page_of(view, descriptor, index);
-        const slot_word *slot =
-            page == UINT64_MAX ? NULL : at(view, descriptor, page + cursor->slot * sizeof *slot, sizeof *slot);
+        const slot_word *slot = page == UINT64_MAX
+                                    ? NULL
+                                    : at(view, descriptor, page + cursor->slot * sizeof *slot, sizeof *slot);
         if (!slot) {
             *damaged = true;
             return false;
@@ -118,8 +123,8 @@ static bool begin_range(const struct arena_view *view, const struct copy_descrip
     return (cursor->end & within) == 0 && (cursor->at & within) == 0;
 }
 
-long copy_list_keys(const struct arena_view *view, const struct copy_descriptor *descriptor, struct key_cursor *cursor,
-                    void *buffer, size_t capacity)
+long copy_list_keys(const struct arena_view *view, const struct copy_descriptor *descriptor,
+                    struct key_cursor *cursor, void *buffer, size_t capacity)
 {
     size_t used = 0;
     bool damaged = false;

@@ -14,7 +14,7 @@
 
 enum { KEY_PREFIX_BITS = 26, KEY_PREFIX_END = 1 << KEY_PREFIX_BITS };
 
-struct key_cursor { /* zeroed: the beginning */
+struct key_cursor {  /* zeroed: the beginning */
     uint32_t prefix; /* first hash prefix of the range; KEY_PREFIX_END: the end was reached */
     uint32_t end;    /* one more than the last; 0: the range is not chosen yet */
     uint32_t slot;   /* slot number at hand */
@@ -29,7 +29,7 @@ bool key_cursor_valid(const struct key_cursor *cursor);
  * so nothing changes during the call. A buffer of BELAY_KEY_MAX + 2 bytes always takes at least one key.
  * @return bytes used, or BELAY_ERR_PROTOCOL if the copy is damaged.
  */
-long copy_list_keys(const struct arena_view *view, const struct copy_descriptor *descriptor, struct key_cursor *cursor,
-                    void *buffer, size_t capacity);
+long copy_list_keys(const struct arena_view *view, const struct copy_descriptor *descriptor,
+                    struct key_cursor *cursor, void *buffer, size_t capacity);
 
 #endif

@@ -52,7 +52,8 @@ enum {
 struct copy_root {
     _Atomic uint64_t generation; /* odd while slots move between pages; 0: never written */
     uint32_t depth;              /* the directory has 2^depth page references; 0: no page yet */
-    uint32_t directory_segments; /* n; 0: the directory is the inline one. One word with depth: switched together */
+    uint32_t
+        directory_segments; /* n; 0: the directory is the inline one. One word with depth: switched together */
     uint32_t directory[ROOT_DIRECTORY_INLINE];
     uint32_t directory_segment[ROOT_DIRECTORY_SEGMENTS]; /* logical; the present n are at [n - 1, 2n - 1) */
 };
@@ -60,7 +61,7 @@ struct copy_root {
 /* One copy at one node. Lies in the arena; `root` is mirrored, the rest is this node's own. */
 struct copy_descriptor {
     struct copy_root root;
-    uint32_t cache, partition; /* whose copy this is: readers check it */
+    uint32_t cache, partition;                 /* whose copy this is: readers check it */
     _Atomic uint32_t direct[TABLE_DIRECT];     /* logical segment -> physical + 1; 0: not attached */
     _Atomic uint32_t indirect[TABLE_INDIRECT]; /* physical + 1 of segments full of further mappings */
 };
@@ -71,7 +72,8 @@ struct segment_header {
     uint32_t magic;
     uint32_t first_entry; /* offset of the first entry that starts in this segment; 0: none does */
     uint64_t sequence;    /* order in which log segments were opened, from 1 */
-    uint64_t version;     /* the copy's newest when it was opened: entries up to it, unless moved, are of an earlier use */
+    uint64_t
+        version; /* the copy's newest when it was opened: entries up to it, unless moved, are of an earlier use */
 };
 
 enum entry_kind {

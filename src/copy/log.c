@@ -90,7 +90,8 @@ int log_plan(const copy *c, size_t bytes, struct log_place *place)
     if (needed == 1 && (first == NO_SEGMENT || segment_use(c, first) != SEGMENT_FREE) && c->free.count > 0)
         first = c->free.first;
     if (first == NO_SEGMENT)
-        return log_quiet(BELAY_ERR_NO_SPACE, "a copy of %u segments has no room for %zu bytes", c->segment_limit, bytes);
+        return log_quiet(BELAY_ERR_NO_SPACE, "a copy of %u segments has no room for %zu bytes",
+                         c->segment_limit, bytes);
     if (!run_is_free(c, first, needed))
         return COPY_NEEDS_SEGMENTS;
     *place = (struct log_place){first, LOG_FIRST, needed - 1, true};
@@ -180,15 +181,16 @@ uint64_t log_take(copy *c, const struct log_place *place, size_t bytes)
 /* ---- Accounts ---- */
 
 /* Do something for every segment that holds a piece of an entry, with the bytes of that piece. */
-#define FOR_EACH_PIECE(c, entry_at, bytes, logical, piece)                                                                  \
-    for (uint32_t logical = segment_of(&(c)->view, entry_at), left_ = (uint32_t)(bytes),                                    \
-                  room_ = (uint32_t)piece_at(&(c)->view, entry_at), piece;                                                  \
-         (piece = left_ < room_ ? left_ : room_) > 0;                                                                       \
+#define FOR_EACH_PIECE(c, entry_at, bytes, logical, piece)                                                   \
+    for (uint32_t logical = segment_of(&(c)->view, entry_at), left_ = (uint32_t)(bytes),                     \
+                  room_ = (uint32_t)piece_at(&(c)->view, entry_at), piece;                                   \
+         (piece = left_ < room_ ? left_ : room_) > 0;                                                        \
          left_ -= piece, ++logical, room_ = (uint32_t)log_payload(c))
 
 void log_dead(copy *c, uint64_t entry_at, size_t bytes)
 {
-    FOR_EACH_PIECE(c, entry_at, bytes, logical, piece) {
+    FOR_EACH_PIECE(c, entry_at, bytes, logical, piece)
+    {
         c->segments[logical].live -= piece;
         c->segments[logical].stuck = 0;
         empty_if_dead(c, logical);
@@ -208,12 +210,13 @@ void log_free_dead(copy *c)
 void log_pin(copy *c, uint64_t entry_at, size_t bytes)
 {
     FOR_EACH_PIECE(c, entry_at, bytes, logical, piece)
-        c->segments[logical].pins++;
+    c->segments[logical].pins++;
 }
 
 void log_unpin(copy *c, uint64_t entry_at, size_t bytes)
 {
-    FOR_EACH_PIECE(c, entry_at, bytes, logical, piece) {
+    FOR_EACH_PIECE(c, entry_at, bytes, logical, piece)
+    {
         c->segments[logical].pins--;
         empty_if_dead(c, logical);
     }
@@ -221,7 +224,8 @@ void log_unpin(copy *c, uint64_t entry_at, size_t bytes)
 
 bool log_live(copy *c, uint64_t entry_at, size_t bytes)
 {
-    FOR_EACH_PIECE(c, entry_at, bytes, logical, piece) {
+    FOR_EACH_PIECE(c, entry_at, bytes, logical, piece)
+    {
         if (segment_use(c, logical) != SEGMENT_LOG)
             return false;
         c->segments[logical].live += piece;

@@ -35,7 +35,8 @@ void pending_remove(copy *c, struct copy_change *change)
 struct copy_change *pending_find(const copy *c, uint64_t hash, const void *key, size_t key_length)
 {
     for (struct copy_change *change = c->newest; change; change = change->older)
-        if (change->hash == hash && !change->superseded && entry_has_key(c, change->entry_at, key, key_length))
+        if (change->hash == hash && !change->superseded &&
+            entry_has_key(c, change->entry_at, key, key_length))
             return change;
     return NULL;
 }

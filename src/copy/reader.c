@@ -17,7 +17,7 @@
 enum {
     READ_TRIES = 32,
     CACHE_LINE = 64,
-    OTHER_KEY = 2       /* beside READ_AGAIN: the slot is of another key with the same fingerprint */
+    OTHER_KEY = 2 /* beside READ_AGAIN: the slot is of another key with the same fingerprint */
 };
 
 int arena_view_make(const void *base, size_t size, const struct arena_header *header, struct arena_view *view)
@@ -25,9 +25,11 @@ int arena_view_make(const void *base, size_t size, const struct arena_header *he
     uint64_t magic = load64_acquire(&header->magic), first_offset = load64(&header->first_offset);
     uint32_t segment_size = load32(&header->segment_size), segments = load32(&header->segments);
     bool power_of_two = segment_size >= PAGE_SIZE_BYTES && (segment_size & (segment_size - 1)) == 0;
-    if (magic != ARENA_MAGIC || !power_of_two || segments == 0 || (uintptr_t)base % PAGE_SIZE_BYTES != 0 || first_offset < sizeof *header ||
-        first_offset % segment_size != 0 || first_offset > size || (size - first_offset) / segment_size < segments)
-        return log_error(BELAY_ERR_PROTOCOL, "a region of %zu bytes does not hold the arena that its header describes", size);
+    if (magic != ARENA_MAGIC || !power_of_two || segments == 0 || (uintptr_t)base % PAGE_SIZE_BYTES != 0 ||
+        first_offset < sizeof *header || first_offset % segment_size != 0 || first_offset > size ||
+        (size - first_offset) / segment_size < segments)
+        return log_error(BELAY_ERR_PROTOCOL,
+                         "a region of %zu bytes does not hold the arena that its header describes", size);
     *view = (struct arena_view){.base = base,
                                 .size = size,
                                 .segment_size = segment_size,
@@ -40,14 +42,15 @@ int arena_view_make(const void *base, size_t size, const struct arena_header *he
 /* ---- The bucket ---- */
 
 /* The reference to the page of a hash, or 0: none, or the root makes no sense at the moment. */
-static inline uint32_t page_reference_of(const struct arena_view *view, const struct copy_descriptor *descriptor,
-                                         uint64_t hash)
+static inline uint32_t page_reference_of(const struct arena_view *view,
+                                         const struct copy_descriptor *descriptor, uint64_t hash)
 {
     const struct copy_root *root = &descriptor->root;
     uint64_t size_word = load64(&root->depth);
     uint32_t depth = (uint32_t)size_word, segments = (uint32_t)(size_word >> 32);
     if (__builtin_expect(segments == 0, 1))
-        return depth == ROOT_DEPTH_INLINE ? load32(&root->directory[hash_prefix(hash, ROOT_DEPTH_INLINE)]) : 0;
+        return depth == ROOT_DEPTH_INLINE ? load32(&root->directory[hash_prefix(hash, ROOT_DEPTH_INLINE)])
+                                          : 0;
     if (depth > 26 || 2 * (uint64_t)segments - 1 > ROOT_DIRECTORY_SEGMENTS ||
         (uint64_t)segments * table_words(view) != 1ull << depth)
         return 0;
@@ -58,8 +61,8 @@ static inline uint32_t page_reference_of(const struct arena_view *view, const st
 }
 
 /* The home bucket of a hash, or NULL. */
-static inline const slot_word *home_bucket(const struct arena_view *view, const struct copy_descriptor *descriptor,
-                                           uint64_t hash)
+static inline const slot_word *home_bucket(const struct arena_view *view,
+                                           const struct copy_descriptor *descriptor, uint64_t hash)
 {
     uint32_t reference = page_reference_of(view, descriptor, hash);
     if (__builtin_expect(reference == 0, 0))
@@ -114,8 +117,8 @@ static inline void short_copy(unsigned char *to, const unsigned char *from, size
 }
 
 /* Compare with, or copy, the bytes of an entry behind @p at. @return false: they differ, or lie outside the copy. */
-static bool walk_pieces(const struct reading *reading, uint64_t at, const unsigned char *equal_to, unsigned char *copy_to,
-                        size_t length)
+static bool walk_pieces(const struct reading *reading, uint64_t at, const unsigned char *equal_to,
+                        unsigned char *copy_to, size_t length)
 {
     while (length > 0) {
         size_t piece = piece_at(reading->view, at) < length ? piece_at(reading->view, at) : length;
@@ -137,7 +140,8 @@ static bool walk_pieces(const struct reading *reading, uint64_t at, const unsign
 }
 
 /* An entry that goes on in other segments. @return as get_entry(), before anything is checked again. */
-static __attribute__((noinline)) int read_pieces(const struct reading *reading, uint64_t entry_at, size_t value_length)
+static __attribute__((noinline)) int read_pieces(const struct reading *reading, uint64_t entry_at,
+                                                 size_t value_length)
 {
     const struct read_key *key = reading->key;
     uint64_t key_at = log_advance(entry_at, sizeof(struct entry_header), reading->view->segment_size);
@@ -145,11 +149,13 @@ static __attribute__((noinline)) int read_pieces(const struct reading *reading, 
         return OTHER_KEY;
     if (value_length > reading->capacity)
         return BELAY_ERR_TRUNCATED;
-    uint64_t value_at = log_advance(entry_at, sizeof(struct entry_header) + key->length, reading->view->segment_size);
+    uint64_t value_at = log_advance(entry_at, sizeof(struct entry_header) + key->length,
+                                    reading->view->segment_size);
     return walk_pieces(reading, value_at, NULL, reading->buffer, value_length) ? BELAY_OK : READ_AGAIN;
 }
 
-static inline int read_in_one(const struct reading *reading, const unsigned char *key_memory, size_t value_length)
+static inline int read_in_one(const struct reading *reading, const unsigned char *key_memory,
+                              size_t value_length)
 {
     const struct read_key *key = reading->key;
     if (!short_equal(key_memory, key->data, key->length))
@@ -236,8 +242,8 @@ static bool descriptor_lies_in(const struct arena_view *view, const struct copy_
     return view->base && at % 8 == 0 && at < view->size && view->size - at >= sizeof *descriptor;
 }
 
-int reader_get(const struct arena_view *view, const struct copy_descriptor *descriptor, const struct read_key *key,
-               void *buffer, size_t capacity, struct read_result *result)
+int reader_get(const struct arena_view *view, const struct copy_descriptor *descriptor,
+               const struct read_key *key, void *buffer, size_t capacity, struct read_result *result)
 {
     struct read_result read = {0};
     struct reading reading = {view, descriptor, key, buffer, capacity, &read};
@@ -260,14 +266,16 @@ int reader_get(const struct arena_view *view, const struct copy_descriptor *desc
 
 /* ---- Ahead of a get ---- */
 
-void reader_prefetch_bucket(const struct arena_view *view, const struct copy_descriptor *descriptor, uint64_t hash)
+void reader_prefetch_bucket(const struct arena_view *view, const struct copy_descriptor *descriptor,
+                            uint64_t hash)
 {
     const slot_word *home = home_bucket(view, descriptor, hash);
     if (home)
         __builtin_prefetch(home);
 }
 
-void reader_prefetch_entry(const struct arena_view *view, const struct copy_descriptor *descriptor, uint64_t hash)
+void reader_prefetch_entry(const struct arena_view *view, const struct copy_descriptor *descriptor,
+                           uint64_t hash)
 {
     const slot_word *home = home_bucket(view, descriptor, hash);
     unsigned match = home ? bucket_match(home, hash_fingerprint(hash)) : 0;

@@ -29,7 +29,8 @@ struct arena_view {
 };
 
 /* Make a view from a header that was read from the peer; checks every field. Errors: PROTOCOL. */
-int arena_view_make(const void *base, size_t size, const struct arena_header *header, struct arena_view *view);
+int arena_view_make(const void *base, size_t size, const struct arena_header *header,
+                    struct arena_view *view);
 
 /* A key being looked up. */
 struct read_key {
@@ -48,12 +49,14 @@ struct read_result {
  * Get from mapped memory. @p buffer may be NULL with capacity 0 to learn length and version only.
  * @return BELAY_OK, NOT_FOUND, TRUNCATED (result set), READ_AGAIN, or PROTOCOL (the descriptor is not of this partition).
  */
-int reader_get(const struct arena_view *view, const struct copy_descriptor *descriptor, const struct read_key *key,
-               void *buffer, size_t capacity, struct read_result *result);
+int reader_get(const struct arena_view *view, const struct copy_descriptor *descriptor,
+               const struct read_key *key, void *buffer, size_t capacity, struct read_result *result);
 
 /* The two loads of a get, brought into the cache ahead for overlapped gets: first the bucket, later the entry. */
-void reader_prefetch_bucket(const struct arena_view *view, const struct copy_descriptor *descriptor, uint64_t hash);
-void reader_prefetch_entry(const struct arena_view *view, const struct copy_descriptor *descriptor, uint64_t hash);
+void reader_prefetch_bucket(const struct arena_view *view, const struct copy_descriptor *descriptor,
+                            uint64_t hash);
+void reader_prefetch_entry(const struct arena_view *view, const struct copy_descriptor *descriptor,
+                           uint64_t hash);
 
 /* ---- From fetched bytes ---- */
 
@@ -71,8 +74,8 @@ unsigned bucket_pair_match(const slot_word *pair, uint64_t hash, slot_word *matc
 /* Logical address -> offset in the owner's region, from a fetched descriptor. *contiguous: bytes from there to the end of
  * the physically contiguous run. A mapping beyond `direct` is to be fetched at *table_at (offset in the region, 4 bytes).
  * @return 1 known, 0 to be fetched, <0 not attached or out of bounds. */
-int descriptor_translate(const struct arena_view *view, const struct copy_descriptor *descriptor, uint64_t address,
-                         uint64_t *offset, size_t *contiguous, uint64_t *table_at);
+int descriptor_translate(const struct arena_view *view, const struct copy_descriptor *descriptor,
+                         uint64_t address, uint64_t *offset, size_t *contiguous, uint64_t *table_at);
 /* The same, given the fetched table word. */
 int table_translate(const struct arena_view *view, uint32_t table_word, uint64_t address, uint64_t *offset);
 

@@ -19,15 +19,19 @@ static int page_of_reference(uint32_t reference, uint64_t *page_at)
     return 1;
 }
 
-int root_page(const struct copy_root *root, uint32_t segment_size, uint64_t hash, uint64_t *page_at, uint64_t *reference_at)
+int root_page(const struct copy_root *root, uint32_t segment_size, uint64_t hash, uint64_t *page_at,
+              uint64_t *reference_at)
 {
-    uint32_t depth = root->depth, segments = root->directory_segments, words = segment_size / sizeof(uint32_t);
+    uint32_t depth = root->depth, segments = root->directory_segments,
+             words = segment_size / sizeof(uint32_t);
     if (depth == 0 && segments == 0)
         return BELAY_ERR_NOT_FOUND;
     if (segments == 0)
-        return depth == ROOT_DEPTH_INLINE ? page_of_reference(root->directory[hash_prefix(hash, depth)], page_at)
-                                          : BELAY_ERR_PROTOCOL;
-    if (depth > 26 || 2 * (uint64_t)segments - 1 > ROOT_DIRECTORY_SEGMENTS || (uint64_t)segments * words != 1ull << depth)
+        return depth == ROOT_DEPTH_INLINE
+                   ? page_of_reference(root->directory[hash_prefix(hash, depth)], page_at)
+                   : BELAY_ERR_PROTOCOL;
+    if (depth > 26 || 2 * (uint64_t)segments - 1 > ROOT_DIRECTORY_SEGMENTS ||
+        (uint64_t)segments * words != 1ull << depth)
         return BELAY_ERR_PROTOCOL;
     uint32_t prefix = hash_prefix(hash, depth);
     uint64_t logical = root->directory_segment[segments - 1 + prefix / words];
@@ -55,8 +59,8 @@ unsigned bucket_pair_match(const slot_word *pair, uint64_t hash, slot_word *matc
 
 /* ---- Addresses ---- */
 
-int descriptor_translate(const struct arena_view *view, const struct copy_descriptor *descriptor, uint64_t address,
-                         uint64_t *offset, size_t *contiguous, uint64_t *table_at)
+int descriptor_translate(const struct arena_view *view, const struct copy_descriptor *descriptor,
+                         uint64_t address, uint64_t *offset, size_t *contiguous, uint64_t *table_at)
 {
     uint64_t segment = address >> view->segment_shift;
     if (segment >= TABLE_DIRECT) {
@@ -104,12 +108,14 @@ int entry_check(const void *entry, size_t length, uint64_t entry_at, const struc
         return READ_AGAIN;
     memcpy(&header, entry, sizeof header);
     size_t needed = sizeof header + header.key_length + (size_t)header.value_length;
-    if (header.kind != ENTRY_VALUE || !(header.flags & ENTRY_SEALED_WHOLE) || header.version == 0 || needed > length)
+    if (header.kind != ENTRY_VALUE || !(header.flags & ENTRY_SEALED_WHOLE) || header.version == 0 ||
+        needed > length)
         return READ_AGAIN;
     const unsigned char *bytes = entry;
     uint64_t hash = XXH3_64bits(bytes + SEAL_FROM, seal_length(&header));
     if (seal_finish(hash, header.version, entry_at) != header.seal)
         return READ_AGAIN;
-    bool same_key = header.key_length == key->length && memcmp(bytes + sizeof header, key->data, key->length) == 0;
+    bool same_key = header.key_length == key->length &&
+                    memcmp(bytes + sizeof header, key->data, key->length) == 0;
     return same_key ? BELAY_OK : BELAY_ERR_NOT_FOUND;
 }

@@ -34,8 +34,8 @@ struct rebuilding {
 
 static int damaged(const copy *c, const char *what, uint64_t where)
 {
-    return log_error(BELAY_ERR_PROTOCOL, "the copy of cache %u partition %u is damaged: %s at %llu", c->descriptor->cache,
-                     c->descriptor->partition, what, (unsigned long long)where);
+    return log_error(BELAY_ERR_PROTOCOL, "the copy of cache %u partition %u is damaged: %s at %llu",
+                     c->descriptor->cache, c->descriptor->partition, what, (unsigned long long)where);
 }
 
 /* ---- 1. Directory ---- */
@@ -51,7 +51,9 @@ static int check_directory(copy *c)
     const struct copy_root *root = &c->descriptor->root;
     uint32_t n = root->directory_segments;
     if (n == 0)
-        return root->depth == 0 || root->depth == ROOT_DEPTH_INLINE ? BELAY_OK : damaged(c, "directory size", root->depth);
+        return root->depth == 0 || root->depth == ROOT_DEPTH_INLINE
+                   ? BELAY_OK
+                   : damaged(c, "directory size", root->depth);
     if (2 * (uint64_t)n - 1 > ROOT_DIRECTORY_SEGMENTS || root->depth > DEPTH_MAX ||
         (uint64_t)n * table_words(&c->view) != 1ull << root->depth)
         return damaged(c, "directory size", root->depth);
@@ -99,7 +101,8 @@ static int repair_directory(struct rebuilding *r)
         while (first % (2 * length) == 0 && first + 2 * length <= end &&
                count_in(c, first + length, length, reference) == length)
             length *= 2;
-        if (first % (2 * length) != 0 || first + 2 * length > end || count_in(c, first + length, length, reference) == 0)
+        if (first % (2 * length) != 0 || first + 2 * length > end ||
+            count_in(c, first + length, length, reference) == 0)
             continue;
         int result = finish_references(r, first, length);
         if (result != BELAY_OK)
@@ -141,7 +144,8 @@ static void find_log(copy *c)
             continue;
         const struct segment_header *header = log_header(c, s);
         uint32_t first = header->first_entry;
-        bool first_fits = first == 0 || (first >= LOG_FIRST && first % 8 == 0 && first <= c->view.segment_size - ENTRY_HEADER);
+        bool first_fits = first == 0 || (first >= LOG_FIRST && first % 8 == 0 &&
+                                         first <= c->view.segment_size - ENTRY_HEADER);
         if (header->magic != SEGMENT_LOG_MAGIC || header->sequence == 0 || !first_fits)
             continue;
         segment_claim(c, s, SEGMENT_LOG);
@@ -157,10 +161,12 @@ static void find_log(copy *c)
 /* An entry that a slot points to. Its seal is not checked: it came before the slot. */
 static const struct entry_header *slotted_entry(const copy *c, uint64_t entry_at)
 {
-    if (segment_use(c, segment_of(&c->view, entry_at)) != SEGMENT_LOG || piece_at(&c->view, entry_at) < ENTRY_HEADER)
+    if (segment_use(c, segment_of(&c->view, entry_at)) != SEGMENT_LOG ||
+        piece_at(&c->view, entry_at) < ENTRY_HEADER)
         return NULL;
     const struct entry_header *header = entry_at_address(c, entry_at);
-    bool fits = header->kind == ENTRY_VALUE && header->version != 0 && entry_fits(&c->view, c->descriptor, entry_at, header);
+    bool fits = header->kind == ENTRY_VALUE && header->version != 0 &&
+                entry_fits(&c->view, c->descriptor, entry_at, header);
     return fits ? header : NULL;
 }
 

@@ -37,8 +37,8 @@ static void forget(copy *c, struct reservation *reservation)
 
 /* Header and key, and the last segment's header, without which a log scan would miss what is appended there next. All
  * else is pushed with the commit. */
-static void reserve_effects(const copy *c, struct copy_change *change, const struct log_place *place, uint64_t entry_at,
-                            size_t key_length)
+static void reserve_effects(const copy *c, struct copy_change *change, const struct log_place *place,
+                            uint64_t entry_at, size_t key_length)
 {
     uint64_t from = place->open ? address_of(&c->view, place->segment, 0) : entry_at;
     change_range(change, from, entry_at + entry_span(c, entry_at, ENTRY_HEADER + key_length) - from, true);
@@ -46,8 +46,8 @@ static void reserve_effects(const copy *c, struct copy_change *change, const str
         change_range(change, address_of(&c->view, place->segment + place->further, 0), LOG_FIRST, false);
 }
 
-int copy_reserve(copy *c, const void *key, size_t key_length, size_t value_length, uint64_t *entry_at, uint64_t *value_at,
-                 struct copy_change *change)
+int copy_reserve(copy *c, const void *key, size_t key_length, size_t value_length, uint64_t *entry_at,
+                 uint64_t *value_at, struct copy_change *change)
 {
     int result = change_check_lengths(key, key_length, value_length);
     if (result != BELAY_OK)
@@ -67,7 +67,8 @@ int copy_reserve(copy *c, const void *key, size_t key_length, size_t value_lengt
                                 .value_length = (uint32_t)value_length};
     entry_write(c, at, &draft);
     log_pin(c, at, bytes);
-    c->reservations[c->reservation_count++] = (struct reservation){at, (uint32_t)value_length, (uint16_t)key_length};
+    c->reservations[c->reservation_count++] = (struct reservation){at, (uint32_t)value_length,
+                                                                   (uint16_t)key_length};
     change_begin(change, c->version);
     reserve_effects(c, change, &place, at, key_length);
     *value_at = log_advance(at, ENTRY_HEADER + key_length, c->view.segment_size);
@@ -88,12 +89,13 @@ static void commit_effects(const copy *c, struct copy_change *change, uint64_t e
     change_range(change, entry_at, ENTRY_HEADER, false);
 }
 
-int copy_commit(copy *c, uint64_t hash, const void *key, size_t key_length, uint64_t entry_at, struct copy_origin origin,
-                struct copy_change *change)
+int copy_commit(copy *c, uint64_t hash, const void *key, size_t key_length, uint64_t entry_at,
+                struct copy_origin origin, struct copy_change *change)
 {
     struct reservation *reservation = find_reservation(c, entry_at);
     if (!reservation || !key || !entry_has_key(c, entry_at, key, key_length))
-        return log_quiet(BELAY_ERR_INVALID, "nothing is reserved for this key at %llu", (unsigned long long)entry_at);
+        return log_quiet(BELAY_ERR_INVALID, "nothing is reserved for this key at %llu",
+                         (unsigned long long)entry_at);
     struct key_state state;
     key_state(c, hash, key, key_length, &state);
     uint64_t slot_at = state.slot_at != NO_ADDRESS ? state.slot_at : index_vacant(c, hash);

@@ -17,7 +17,8 @@
 
 enum { SEAL_FROM = 16 }; /* the header's bytes from here on are hashed with the key */
 
-_Static_assert(offsetof(struct entry_header, value_length) == SEAL_FROM, "the seal leaves out version and seal only");
+_Static_assert(offsetof(struct entry_header, value_length) == SEAL_FROM,
+               "the seal leaves out version and seal only");
 
 /* Bytes from SEAL_FROM that the seal covers. */
 static inline size_t seal_length(const struct entry_header *header)

@@ -39,7 +39,8 @@ static void root_range(struct copy_change *change, size_t from, size_t length)
 static uint64_t *root_size_word(struct copy_root *root)
 {
     _Static_assert(offsetof(struct copy_root, depth) % 8 == 0 &&
-                       offsetof(struct copy_root, directory_segments) == offsetof(struct copy_root, depth) + 4,
+                       offsetof(struct copy_root, directory_segments) ==
+                           offsetof(struct copy_root, depth) + 4,
                    "depth and directory_segments are switched as one word");
     return (uint64_t *)(void *)&root->depth;
 }
@@ -112,7 +113,8 @@ static int grow_directory(copy *c, struct copy_change *change)
     uint32_t segments = root->directory_segments ? 2 * root->directory_segments : 1;
     uint32_t depth = depth_of_segments(c, segments);
     if (2 * segments - 1 > ROOT_DIRECTORY_SEGMENTS || depth > DEPTH_MAX)
-        return log_quiet(BELAY_ERR_NO_SPACE, "the directory of cache %u partition %u cannot get larger: use more partitions",
+        return log_quiet(BELAY_ERR_NO_SPACE,
+                         "the directory of cache %u partition %u cannot get larger: use more partitions",
                          c->descriptor->cache, c->descriptor->partition);
     if (c->free.count < segments) {
         c->directory_wanted = segments;
@@ -161,7 +163,8 @@ static void note_references(const copy *c, struct copy_change *change, uint32_t 
     const struct copy_root *root = &c->descriptor->root;
     uint32_t words = table_words(&c->view);
     if (root->directory_segments == 0) {
-        root_range(change, offsetof(struct copy_root, directory) + first * sizeof(uint32_t), count * sizeof(uint32_t));
+        root_range(change, offsetof(struct copy_root, directory) + first * sizeof(uint32_t),
+                   count * sizeof(uint32_t));
         return;
     }
     for (uint32_t piece; count > 0; first += piece, count -= piece) {

@@ -39,7 +39,8 @@ enum {
     FABRIC_ADDRESS_SIZE = 256,
     FABRIC_SECRET_SIZE = 16,
     FABRIC_HOST_SIZE = 16,
-    FABRIC_AGAIN = 64 /* fabric_send: no room now, poll and try again. Differs from every result of other layers */
+    FABRIC_AGAIN =
+        64 /* fabric_send: no room now, poll and try again. Differs from every result of other layers */
 };
 
 enum fabric_flags {
@@ -73,13 +74,13 @@ struct fabric_handler {
 };
 
 struct fabric_options {
-    int node;             /* own id; peers are 0 ... peers_max - 1 */
+    int node; /* own id; peers are 0 ... peers_max - 1 */
     int peers_max;
-    bool shm, verbs;      /* transports to set up; with both, peers on this host use shm */
-    const char *device;   /* RDMA device name, or NULL: the first that passes a test */
-    size_t region_size;   /* bytes, a multiple of the page size */
+    bool shm, verbs;    /* transports to set up; with both, peers on this host use shm */
+    const char *device; /* RDMA device name, or NULL: the first that passes a test */
+    size_t region_size; /* bytes, a multiple of the page size */
     unsigned char secret[FABRIC_SECRET_SIZE]; /* proves that a peer belongs to this job */
-    unsigned timeout_ms;  /* the longest a connection may take */
+    unsigned timeout_ms;                      /* the longest a connection may take */
     struct fabric_handler handler;
 };
 
@@ -132,8 +133,8 @@ void *fabric_map(const fabric *f, int peer);
 size_t fabric_peer_region_size(const fabric *f, int peer);
 
 /* One-sided. Offsets and lengths are checked against the peer's region size. Flags: SIGNALED, MORE. */
-int fabric_write(fabric *f, int peer, uint64_t remote_offset, const void *local, size_t length, unsigned flags,
-                 fabric_ticket *ticket);
+int fabric_write(fabric *f, int peer, uint64_t remote_offset, const void *local, size_t length,
+                 unsigned flags, fabric_ticket *ticket);
 int fabric_read(fabric *f, int peer, uint64_t remote_offset, void *local, size_t length, unsigned flags,
                 fabric_ticket *ticket);
 

@@ -106,7 +106,8 @@ int mirror_fence(belay_node *node, uint64_t deadline)
         node_wait_begin(&wait, node, deadline);
         while (!fabric_done(node->fabric, peer, ticket) && view_alive(node->view, peer)) {
             if (!node_wait_more(&wait)) {
-                result = log_quiet(BELAY_ERR_TIMEOUT, "writes to node %d are not completed within the timeout", peer);
+                result = log_quiet(BELAY_ERR_TIMEOUT,
+                                   "writes to node %d are not completed within the timeout", peer);
                 break;
             }
         }

@@ -8,7 +8,7 @@
 struct mirror {
     partition_finder find;
     atomic_bool sweep_wanted; /* some provision failed: make room everywhere */
-    uint64_t next_sweep; /* not before; clock_now() */
+    uint64_t next_sweep;      /* not before; clock_now() */
     spin_lock active_lock;
     struct partition *_Atomic active; /* partitions with something pending, parked or freed */
 };

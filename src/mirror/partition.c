@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-int partition_init(struct partition *partition, belay_node *node, uint16_t cache, uint32_t number, const int *nodes,
-                   unsigned copies, uint64_t descriptor_offset)
+int partition_init(struct partition *partition, belay_node *node, uint16_t cache, uint32_t number,
+                   const int *nodes, unsigned copies, uint64_t descriptor_offset)
 {
     memset(partition, 0, sizeof *partition);
     partition->node = node;
@@ -22,7 +22,8 @@ int partition_init(struct partition *partition, belay_node *node, uint16_t cache
     for (unsigned i = 0; i < copies; ++i)
         holds_copy |= nodes[i] == node->id;
     if (holds_copy) {
-        int result = copy_create(node->arena, descriptor_offset, cache, number, node->verbs, &partition->copy);
+        int result = copy_create(node->arena, descriptor_offset, cache, number, node->verbs,
+                                 &partition->copy);
         if (result != BELAY_OK)
             return result;
     }

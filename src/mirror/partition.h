@@ -21,11 +21,11 @@ enum { PARTITION_BACKUPS_MAX = 63 };
 
 /* Where a backup keeps the partition's segments. */
 struct backup {
-    int node;           /* -1: lost */
+    int node;                   /* -1: lost */
     uint64_t descriptor_offset; /* in its region; known with its first segments */
     fabric_ticket unsettled; /* while partition.unsettled: of the last push that still reads changing bytes */
-    uint32_t map_end;   /* logical segments known in `physical` */
-    uint32_t *physical; /* by logical segment; ARENA_NO_SEGMENT: not attached */
+    uint32_t map_end;        /* logical segments known in `physical` */
+    uint32_t *physical;      /* by logical segment; ARENA_NO_SEGMENT: not attached */
 };
 
 /* One update in flight. Memory of the caller until `published` is called, or partition_push() says it is done. */
@@ -53,10 +53,10 @@ enum room_purpose { ROOM_FOR_PUT, ROOM_FOR_REMOVE, ROOM_FOR_CLEANING };
 /* Room that is being asked for at the backups. */
 struct provision {
     uint32_t first, count;
-    uint32_t *physical; /* own segments, attached when every backup has its own */
+    uint32_t *physical;           /* own segments, attached when every backup has its own */
     struct provision_call *calls; /* by backup */
-    unsigned missing;   /* answers */
-    int result;         /* of the answers so far */
+    unsigned missing;             /* answers */
+    int result;                   /* of the answers so far */
     bool running;
     enum room_purpose purpose;
     uint32_t failures; /* provisions that failed, ever */
@@ -94,13 +94,14 @@ struct partition {
     bool unsettled;
     bool active; /* in the node's list of partitions that progress must look at */
     struct partition *active_next;
-    void (*unpark)(struct partition *partition); /* of the cache layer: retries parked operations, oldest first */
+    void (*unpark)(
+        struct partition *partition); /* of the cache layer: retries parked operations, oldest first */
 
     uint64_t updates, pushes, push_bytes;
 };
 
-int partition_init(struct partition *partition, belay_node *node, uint16_t cache, uint32_t number, const int *nodes,
-                   unsigned copies, uint64_t descriptor_offset);
+int partition_init(struct partition *partition, belay_node *node, uint16_t cache, uint32_t number,
+                   const int *nodes, unsigned copies, uint64_t descriptor_offset);
 void partition_destroy(struct partition *partition);
 
 static inline bool partition_is_primary(const struct partition *partition)

@@ -16,7 +16,7 @@
 
 enum {
     SEGMENTS_PER_MESSAGE = 1536,
-    ATTEMPTS = 4,         /* failed provisions that one operation bears */
+    ATTEMPTS = 4,      /* failed provisions that one operation bears */
     RETRY_NS = 1000000 /* between them, for sweeps to take effect */
 };
 
@@ -105,7 +105,8 @@ void mirror_handle_segments(belay_node *node)
 
 /* ---- At the primary ---- */
 
-static int remember(struct backup *backup, uint32_t first, uint32_t count, const struct segments_answer *answer)
+static int remember(struct backup *backup, uint32_t first, uint32_t count,
+                    const struct segments_answer *answer)
 {
     if (first + count > backup->map_end) {
         uint32_t end = backup->map_end ? backup->map_end : 64;
@@ -145,8 +146,7 @@ static int attach_own(struct partition *partition)
 {
     struct provision *provision = &partition->provision;
     for (uint32_t i = 0; i < provision->count; ++i) {
-        int result =
-            copy_attach(partition->copy, provision->first + i, provision->physical[i],
+        int result = copy_attach(partition->copy, provision->first + i, provision->physical[i],
                                  provision->purpose != ROOM_FOR_PUT);
         if (result != BELAY_OK) {
             give_back(partition, provision->first, i);
@@ -239,8 +239,8 @@ static void ask_backups(struct partition *partition)
             .call = {.answered = backup_answered}, .partition = partition, .backup = i};
         if (partition->backups[i].node < 0)
             continue;
-        int result = node_call_queued(partition->node, partition->backups[i].node, header, &request, sizeof request,
-                                      &call->call);
+        int result = node_call_queued(partition->node, partition->backups[i].node, header, &request,
+                                      sizeof request, &call->call);
         if (result == BELAY_OK)
             provision->missing++;
         else if (result != BELAY_ERR_NODE_FAILED)
@@ -280,9 +280,10 @@ int partition_provision(struct partition *partition, size_t bytes, enum room_pur
     if (*failures_seen == PROVISION_NEVER_FAILED)
         *failures_seen = provision->failures;
     if (provision->failures - *failures_seen >= ATTEMPTS)
-        return log_quiet(BELAY_ERR_NO_SPACE,
-                         "no free segment for partition %u here or at a backup: arenas are full (BELAY_ARENA_SIZE)",
-                         partition->number);
+        return log_quiet(
+            BELAY_ERR_NO_SPACE,
+            "no free segment for partition %u here or at a backup: arenas are full (BELAY_ARENA_SIZE)",
+            partition->number);
     if (provision->failures != *failures_seen && clock_now() < provision->retry_at)
         return FABRIC_AGAIN;
     copy_wanted(partition->copy, bytes, &first, &count);

@@ -22,10 +22,12 @@ struct push {
 
 static void write_piece(struct push *push, uint64_t offset, const void *local, size_t length, bool last_piece)
 {
-    unsigned flags = (push->last && last_piece ? 0 : FABRIC_MORE) | (push->waited && last_piece ? FABRIC_SIGNALED : 0);
+    unsigned flags = (push->last && last_piece ? 0 : FABRIC_MORE) |
+                     (push->waited && last_piece ? FABRIC_SIGNALED : 0);
     fabric_ticket ticket;
     /* A failed write needs no answer here: the peer is lost, and its loss comes up by itself. */
-    if (fabric_write(push->partition->node->fabric, push->backup->node, offset, local, length, flags, &ticket) == BELAY_OK)
+    if (fabric_write(push->partition->node->fabric, push->backup->node, offset, local, length, flags,
+                     &ticket) == BELAY_OK)
         push->ticket = ticket;
     push->partition->push_bytes += length;
 }
@@ -90,8 +92,8 @@ static bool must_settle(const struct push *push, const struct copy_effect *effec
     return effect->changes && !effect->is_word && effect->length > FABRIC_INLINE_MAX && push->ticket > 0;
 }
 
-static fabric_ticket push_to(struct partition *partition, struct backup *backup, const struct copy_change *change,
-                             bool waited)
+static fabric_ticket push_to(struct partition *partition, struct backup *backup,
+                             const struct copy_change *change, bool waited)
 {
     struct push push = {.partition = partition, .backup = backup};
     fabric_ticket entry_ticket = 0;

@@ -14,20 +14,22 @@ struct digest_request {
 };
 
 struct digest_answer {
-    uint64_t root;               /* digest of the copy's root */
-    uint64_t entries, damaged;   /* with DIGEST_CHECK */
-    uint32_t end;                /* one more than the last attached logical segment */
-    uint32_t count;              /* digests that follow, from `first` on */
+    uint64_t root;                         /* digest of the copy's root */
+    uint64_t entries, damaged;             /* with DIGEST_CHECK */
+    uint32_t end;                          /* one more than the last attached logical segment */
+    uint32_t count;                        /* digests that follow, from `first` on */
     uint64_t digests[DIGESTS_PER_MESSAGE]; /* 0: not attached */
 };
 
 /* ---- At a holder ---- */
 
-static void take_digests(const struct copy *held, const struct digest_request *request, struct digest_answer *answer)
+static void take_digests(const struct copy *held, const struct digest_request *request,
+                         struct digest_answer *answer)
 {
     answer->root = copy_digest(held, UINT32_MAX);
     answer->end = copy_logical_end(held);
-    for (uint32_t logical = request->first; logical < answer->end && answer->count < DIGESTS_PER_MESSAGE; ++logical) {
+    for (uint32_t logical = request->first; logical < answer->end && answer->count < DIGESTS_PER_MESSAGE;
+         ++logical) {
         bool attached = copy_physical(held, logical) != ARENA_NO_SEGMENT;
         answer->digests[answer->count++] = attached ? copy_digest(held, logical) : 0;
     }
@@ -39,7 +41,8 @@ static void take_digests(const struct copy *held, const struct digest_request *r
     }
 }
 
-static int handle_digest(belay_node *node, int peer, const struct message_header *header, const void *body, size_t length)
+static int handle_digest(belay_node *node, int peer, const struct message_header *header, const void *body,
+                         size_t length)
 {
     struct digest_request request;
     struct digest_answer answer = {0};
@@ -106,7 +109,8 @@ static void compare(belay_verify_report *report, belay_difference where, const s
     }
 }
 
-static void count_bytes(const belay_node *node, belay_verify_report *report, const struct digest_answer *answer)
+static void count_bytes(const belay_node *node, belay_verify_report *report,
+                        const struct digest_answer *answer)
 {
     for (uint32_t i = 0; i < answer->count; ++i)
         if (answer->digests[i])
@@ -118,8 +122,9 @@ struct comparison {
 };
 
 /* One stretch of segments, on all holders. *end: how far the longest copy goes. */
-static int compare_stretch(belay_node *node, uint16_t cache, const struct digest_request *request, const int *nodes,
-                           int copies, struct comparison *c, belay_verify_report *report, uint32_t *end)
+static int compare_stretch(belay_node *node, uint16_t cache, const struct digest_request *request,
+                           const int *nodes, int copies, struct comparison *c, belay_verify_report *report,
+                           uint32_t *end)
 {
     struct digest_request plain = *request;
     int result = ask(node, nodes[0], cache, request, &c->primary);

@@ -80,14 +80,17 @@ static void open_copy(struct world *w, int which)
 {
     w->region[which] = mmap(NULL, w->region_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     assert_ptr_not_equal(w->region[which], MAP_FAILED);
-    assert_int_equal(arena_create(w->region[which], w->region_size, w->options.segment_size, &w->arena[which]), BELAY_OK);
+    assert_int_equal(
+        arena_create(w->region[which], w->region_size, w->options.segment_size, &w->arena[which]), BELAY_OK);
     uint32_t run = arena_take_run(w->arena[which], 1);
     assert_int_not_equal(run, ARENA_NO_SEGMENT);
     w->descriptor_offset[which] = arena_segment_offset(w->arena[which], run);
-    assert_int_equal(copy_create(w->arena[which], w->descriptor_offset[which], 1, 2, w->options.seal_whole, &w->copy[which]),
+    assert_int_equal(copy_create(w->arena[which], w->descriptor_offset[which], 1, 2, w->options.seal_whole,
+                                 &w->copy[which]),
                      BELAY_OK);
-    assert_int_equal(arena_view_make(w->region[which], w->region_size, arena_header_of(w->arena[which]), &w->view[which]),
-                     BELAY_OK);
+    assert_int_equal(
+        arena_view_make(w->region[which], w->region_size, arena_header_of(w->arena[which]), &w->view[which]),
+        BELAY_OK);
 }
 
 void world_open(struct world *w, const struct world_options *options, uint64_t seed)
@@ -130,7 +133,8 @@ static unsigned char *logical_memory(struct world *w, int which, uint64_t addres
 {
     if (address >= COPY_ROOT_ADDRESS) {
         assert_true(address - COPY_ROOT_ADDRESS < sizeof(struct copy_root));
-        return (unsigned char *)w->region[which] + w->descriptor_offset[which] + (address - COPY_ROOT_ADDRESS);
+        return (unsigned char *)w->region[which] + w->descriptor_offset[which] +
+               (address - COPY_ROOT_ADDRESS);
     }
     uint32_t physical = copy_physical(w->copy[which], (uint32_t)(address / w->options.segment_size));
     assert_int_not_equal(physical, ARENA_NO_SEGMENT);
@@ -190,7 +194,8 @@ void world_drain(struct world *w)
 }
 
 /* Note a staged change in the model, give it to the mirror and publish it, now or later. */
-static void go_on(struct world *w, uint32_t key, struct pending_change *pending, const struct model_value *value)
+static void go_on(struct world *w, uint32_t key, struct pending_change *pending,
+                  const struct model_value *value)
 {
     w->changing_key = key;
     w->changing = *value;
@@ -218,7 +223,8 @@ static bool attach_all(struct world *w, uint32_t logical, bool urgent)
         if (!w->copy[which])
             continue;
         uint32_t physical = arena_take(w->arena[which], urgent);
-        if (physical != ARENA_NO_SEGMENT && copy_attach(w->copy[which], logical, physical, urgent) == BELAY_OK)
+        if (physical != ARENA_NO_SEGMENT &&
+            copy_attach(w->copy[which], logical, physical, urgent) == BELAY_OK)
             continue;
         if (physical != ARENA_NO_SEGMENT)
             arena_give(w->arena[which], physical, 1);
@@ -348,7 +354,8 @@ int world_put_bytes(struct world *w, uint32_t key, const void *value, uint32_t l
     struct pending_change *pending = malloc(sizeof *pending);
     int result;
     do
-        result = copy_put(w->copy[PRIMARY], hash, key_memory, key_length, value, length, origin_of(w), &pending->change);
+        result = copy_put(w->copy[PRIMARY], hash, key_memory, key_length, value, length, origin_of(w),
+                          &pending->change);
     while (result != BELAY_OK &&
            (result = satisfy(w, result, copy_entry_size(key_length, length), key, false)) == BELAY_OK);
     if (result != BELAY_OK) {
@@ -376,8 +383,10 @@ int world_remove(struct world *w, uint32_t key)
     struct pending_change *pending = malloc(sizeof *pending);
     int result;
     do
-        result = copy_remove(w->copy[PRIMARY], key_hash(w, key), key_memory, key_length, origin_of(w), &pending->change);
-    while (result != BELAY_OK && (result = satisfy(w, result, copy_entry_size(key_length, 0), key, true)) == BELAY_OK);
+        result = copy_remove(w->copy[PRIMARY], key_hash(w, key), key_memory, key_length, origin_of(w),
+                             &pending->change);
+    while (result != BELAY_OK &&
+           (result = satisfy(w, result, copy_entry_size(key_length, 0), key, true)) == BELAY_OK);
     assert_int_equal(result != BELAY_ERR_NOT_FOUND, w->newest[key].present);
     if (result != BELAY_OK) {
         free(pending);
@@ -395,7 +404,8 @@ int world_put_reserved(struct world *w, uint32_t key, uint32_t length, bool comm
     struct copy_change change;
     int result;
     do
-        result = copy_reserve(w->copy[PRIMARY], key_memory, key_length, length, &entry_at, &value_at, &change);
+        result = copy_reserve(w->copy[PRIMARY], key_memory, key_length, length, &entry_at, &value_at,
+                              &change);
     while (result != BELAY_OK && (result = satisfy(w, result, bytes, key, false)) == BELAY_OK);
     if (result != BELAY_OK)
         return result;
@@ -417,8 +427,8 @@ int world_put_reserved(struct world *w, uint32_t key, uint32_t length, bool comm
         return BELAY_OK;
     }
     do
-        result = copy_commit(w->copy[PRIMARY], key_hash(w, key), key_memory, key_length, entry_at, origin_of(w),
-                             &pending->change);
+        result = copy_commit(w->copy[PRIMARY], key_hash(w, key), key_memory, key_length, entry_at,
+                             origin_of(w), &pending->change);
     while (result != BELAY_OK && (result = satisfy(w, result, bytes, key, false)) == BELAY_OK);
     if (result != BELAY_OK) {
         assert_int_equal(copy_abandon(w->copy[PRIMARY], entry_at, &pending->change), BELAY_OK);
@@ -465,7 +475,8 @@ static void check_reader(struct world *w, int which, uint32_t key, const void *k
     struct read_key read_key = {key_hash(w, key), key_memory, key_length};
     struct read_result read;
     unsigned char *buffer = malloc(model->length + 1);
-    int result = reader_get(&w->view[which], world_descriptor(w, which), &read_key, buffer, model->length, &read);
+    int result = reader_get(&w->view[which], world_descriptor(w, which), &read_key, buffer, model->length,
+                            &read);
     assert_int_equal(result, model->present ? BELAY_OK : BELAY_ERR_NOT_FOUND);
     if (model->present) {
         assert_int_equal(read.version, model->version);
@@ -526,7 +537,8 @@ void check_mirror(struct world *w)
         if (!attached)
             continue;
         uint64_t address = (uint64_t)s * w->options.segment_size;
-        const unsigned char *mine = logical_memory(w, PRIMARY, address), *mirrored = logical_memory(w, MIRROR, address);
+        const unsigned char *mine = logical_memory(w, PRIMARY, address),
+                            *mirrored = logical_memory(w, MIRROR, address);
         for (size_t i = 0; i < w->options.segment_size; ++i)
             if (mine[i] != mirrored[i])
                 fail_msg("the mirror differs in segment %u at %zu", s, i);

@@ -68,7 +68,8 @@ void world_close(struct world *w);
 uint64_t world_random(struct world *w);
 uint32_t world_below(struct world *w, uint32_t limit);
 
-size_t key_bytes(const struct world *w, uint32_t key, void *to); /* at most BELAY_KEY_MAX; @return their number */
+size_t key_bytes(const struct world *w, uint32_t key,
+                 void *to); /* at most BELAY_KEY_MAX; @return their number */
 uint64_t key_hash(const struct world *w, uint32_t key);
 void value_bytes(uint64_t seed, void *to, size_t length);
 bool value_is(uint64_t seed, const void *bytes, size_t length);
@@ -82,17 +83,17 @@ int world_clear(struct world *w);
 void world_publish(struct world *w, uint32_t index); /* the index-th oldest pending change */
 void world_drain(struct world *w);
 int world_clean(struct world *w, bool under_pressure); /* one step; BELAY_OK or COPY_NOTHING, or an error */
-void world_collect(struct world *w);              /* recycle what was freed */
-bool world_sweep(struct world *w);                /* make room; @return whether there is more of it */
+void world_collect(struct world *w);                   /* recycle what was freed */
+bool world_sweep(struct world *w);                     /* make room; @return whether there is more of it */
 
 /* Give a change to the mirror. */
 void world_apply(struct world *w, const struct copy_change *change);
 void world_apply_effect(struct world *w, int to, const struct copy_effect *effect);
 
 /* Checks; they fail the test. */
-void check_key(struct world *w, uint32_t key);    /* copy_find, reader_get */
-void check_all(struct world *w);                  /* every key, copy_check */
-void check_mirror(struct world *w);               /* byte by byte; nothing may be pending */
+void check_key(struct world *w, uint32_t key); /* copy_find, reader_get */
+void check_all(struct world *w);               /* every key, copy_check */
+void check_mirror(struct world *w);            /* byte by byte; nothing may be pending */
 const struct copy_descriptor *world_descriptor(const struct world *w, int which);
 
 #endif

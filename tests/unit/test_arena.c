@@ -85,7 +85,8 @@ static void runs_are_consecutive_and_fit_between_others(void **state)
     assert_int_equal(arena_take_run(a, 0), ARENA_NO_SEGMENT);
     for (int i = 0; i < 50 + 20; ++i) {
         uint32_t segment = arena_take(a, true);
-        assert_true(segment < first || segment >= first + 100 || (segment >= first + 10 && segment < first + 30));
+        assert_true(segment < first || segment >= first + 100 ||
+                    (segment >= first + 10 && segment < first + 30));
         assert_true(segment < second || segment >= second + 50);
     }
 }

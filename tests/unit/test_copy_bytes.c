@@ -72,7 +72,8 @@ static size_t fetch_entry(const struct remote *r, uint64_t address, unsigned cha
     return done;
 }
 
-static int fetch_key(const struct remote *r, const struct read_key *key, struct entry_header *header, unsigned char **entry)
+static int fetch_key(const struct remote *r, const struct read_key *key, struct entry_header *header,
+                     unsigned char **entry)
 {
     uint64_t page_at, reference_at;
     uint32_t reference;
@@ -145,7 +146,9 @@ static void fetched_bytes_give_what_the_model_holds(void **state)
         if (world_below(&w, 4) == 0)
             world_remove(&w, key);
         else
-            assert_int_equal(world_put(&w, key, world_below(&w, 50) ? world_below(&w, 100) : world_below(&w, 20000)), BELAY_OK);
+            assert_int_equal(
+                world_put(&w, key, world_below(&w, 50) ? world_below(&w, 100) : world_below(&w, 20000)),
+                BELAY_OK);
         check_fetched(&w, key);
         check_fetched(&w, world_below(&w, options.keys));
         world_clean(&w, true);
@@ -190,7 +193,10 @@ static void damage(struct world *w, unsigned char *region, uint32_t key)
     switch (world_below(w, 4)) {
     case 0: damage_word(w, region, descriptor, sizeof(struct copy_root)); break;
     case 1: damage_word(w, region, descriptor, sizeof(struct copy_descriptor)); break;
-    case 2: damage_word(w, region, w->view[PRIMARY].first_offset, w->region_size - w->view[PRIMARY].first_offset - 8); break;
+    case 2:
+        damage_word(w, region, w->view[PRIMARY].first_offset,
+                    w->region_size - w->view[PRIMARY].first_offset - 8);
+        break;
     default: {
         uint64_t hash = key_hash(w, key), page_at, reference_at, offset, table_at;
         size_t contiguous;
@@ -203,7 +209,8 @@ static void damage(struct world *w, unsigned char *region, uint32_t key)
         slot_word matches[16];
         unsigned positions[16], count = bucket_pair_match(pair, hash, matches, positions);
         if (count > 0 && world_below(w, 2) &&
-            descriptor_translate(&w->view[PRIMARY], d, slot_address(matches[0]), &offset, &contiguous, &table_at) == 1 &&
+            descriptor_translate(&w->view[PRIMARY], d, slot_address(matches[0]), &offset, &contiguous,
+                                 &table_at) == 1 &&
             contiguous >= 64) {
             damage_word(w, region, offset, 64);
         } else if (count > 0) { /* the slot, with its fingerprint as it was */
@@ -218,8 +225,12 @@ static void damaged_bytes_never_lead_astray(void **state)
 {
     (void)state;
     struct world w;
-    struct world_options options = {
-        .segment_size = 4096, .segments = 900, .keys = 400, .key_length = 0, .no_mirror = true, .seal_whole = true};
+    struct world_options options = {.segment_size = 4096,
+                                    .segments = 900,
+                                    .keys = 400,
+                                    .key_length = 0,
+                                    .no_mirror = true,
+                                    .seal_whole = true};
     world_open(&w, &options, 77);
     for (uint32_t key = 0; key < options.keys; ++key)
         assert_int_equal(world_put(&w, key, world_below(&w, 10) ? world_below(&w, 200) : 9000), BELAY_OK);
@@ -242,10 +253,13 @@ static void damaged_bytes_never_lead_astray(void **state)
             reader_prefetch_bucket(&view, descriptor, read_key.hash);
             reader_prefetch_entry(&view, descriptor, read_key.hash);
             int result = reader_get(&view, descriptor, &read_key, buffer, capacity, &read);
-            assert_true(result == BELAY_OK || result == BELAY_ERR_NOT_FOUND || result == BELAY_ERR_TRUNCATED ||
-                        result == READ_AGAIN);
+            assert_true(result == BELAY_OK || result == BELAY_ERR_NOT_FOUND ||
+                        result == BELAY_ERR_TRUNCATED || result == READ_AGAIN);
             assert_true(result != BELAY_OK || read.value_length <= capacity);
-            results[result == BELAY_OK ? 0 : result == BELAY_ERR_NOT_FOUND ? 1 : result == READ_AGAIN ? 2 : 3]++;
+            results[result == BELAY_OK              ? 0
+                    : result == BELAY_ERR_NOT_FOUND ? 1
+                    : result == READ_AGAIN          ? 2
+                                                    : 3]++;
             free(buffer);
 
             struct remote r;
@@ -255,12 +269,14 @@ static void damaged_bytes_never_lead_astray(void **state)
             if (fetch_key(&r, &read_key, &header, &entry) == BELAY_OK) {
                 /* The seal covers everything: it is one of the values that were put. */
                 assert_int_equal(header.version, w.newest[key].version);
-                assert_true(value_is(w.newest[key].seed, entry + sizeof header + read_key.length, header.value_length));
+                assert_true(value_is(w.newest[key].seed, entry + sizeof header + read_key.length,
+                                     header.value_length));
                 free(entry);
             }
         }
     }
-    print_message("%lu found, %lu absent, %lu given up, %lu truncated\n", results[0], results[1], results[2], results[3]);
+    print_message("%lu found, %lu absent, %lu given up, %lu truncated\n", results[0], results[1], results[2],
+                  results[3]);
     for (int i = 0; i < 4; ++i)
         assert_true(results[i] > 50);
     free(region);
@@ -271,7 +287,8 @@ static void random_bytes_never_lead_astray(void **state)
 {
     (void)state;
     struct world w;
-    struct world_options options = {.segment_size = 4096, .segments = 30, .keys = 400, .key_length = 16, .no_mirror = true};
+    struct world_options options = {
+        .segment_size = 4096, .segments = 30, .keys = 400, .key_length = 16, .no_mirror = true};
     world_open(&w, &options, 7);
     unsigned char *region = aligned_alloc(4096, w.region_size);
     unsigned char key_memory[BELAY_KEY_MAX], buffer[100];
@@ -286,7 +303,8 @@ static void random_bytes_never_lead_astray(void **state)
             struct read_key read_key = {key_hash(&w, key), key_memory, key_bytes(&w, key, key_memory)};
             struct read_result read;
             const struct copy_descriptor *descriptor =
-                (const void *)(region + world_below(&w, (uint32_t)(w.region_size - sizeof *descriptor)) / 8 * 8);
+                (const void *)(region +
+                               world_below(&w, (uint32_t)(w.region_size - sizeof *descriptor)) / 8 * 8);
             reader_get(&view, descriptor, &read_key, buffer, sizeof buffer, &read);
             struct remote r = {.region = region, .size = w.region_size, .view = view};
             struct entry_header header;
@@ -321,7 +339,8 @@ static void views_of_bad_headers_are_refused(void **state)
     bad[7].first_offset += 8;
     bad[8].first_offset = ~0xfffull;
     for (int i = 0; i < 9; ++i)
-        assert_int_equal(arena_view_make(w.region[PRIMARY], w.region_size, &bad[i], &view), BELAY_ERR_PROTOCOL);
+        assert_int_equal(arena_view_make(w.region[PRIMARY], w.region_size, &bad[i], &view),
+                         BELAY_ERR_PROTOCOL);
     assert_int_equal(arena_view_make(w.region[PRIMARY], w.region_size - 1, &good, &view), BELAY_ERR_PROTOCOL);
     assert_int_equal(arena_view_make(w.region[PRIMARY], w.region_size, &good, &view), BELAY_OK);
     struct read_key key = {1, "k", 1};

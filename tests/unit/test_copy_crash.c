@@ -18,7 +18,7 @@ enum { LATE_MAX = 40 };
 
 /* What the watcher knows of the history. */
 struct crashes {
-    unsigned char *region;        /* the mirror's bytes at the time of the crash */
+    unsigned char *region;             /* the mirror's bytes at the time of the crash */
     struct copy_effect late[LATE_MAX]; /* slots that backups get late, behind the entries of later changes */
     unsigned late_count, late_limit;
     bool clearing, splits_only;
@@ -35,7 +35,8 @@ struct survivor {
 
 static void open_survivor(struct world *w, struct crashes *crashes, struct survivor *s)
 {
-    assert_int_equal(arena_create(crashes->region, w->region_size, w->options.segment_size, &s->arena), BELAY_OK);
+    assert_int_equal(arena_create(crashes->region, w->region_size, w->options.segment_size, &s->arena),
+                     BELAY_OK);
     uint32_t total = arena_total_segments(s->arena);
     bool *used = calloc(total, sizeof *used);
     for (uint32_t i = 0; i < total; ++i)
@@ -57,7 +58,8 @@ static void open_survivor(struct world *w, struct crashes *crashes, struct survi
         if (!used[i])
             arena_give(s->arena, i, 1);
     free(used);
-    assert_int_equal(arena_view_make(crashes->region, w->region_size, arena_header_of(s->arena), &s->view), BELAY_OK);
+    assert_int_equal(arena_view_make(crashes->region, w->region_size, arena_header_of(s->arena), &s->view),
+                     BELAY_OK);
 }
 
 static void close_survivor(struct survivor *s)
@@ -74,8 +76,7 @@ static bool holds(struct world *w, struct survivor *s, uint32_t key, const struc
     size_t key_length = key_bytes(w, key, key_memory);
     struct copy_found found;
     int result = copy_find(s->copy, key_hash(w, key), key_memory, key_length, &found);
-    const struct copy_descriptor *descriptor =
-        (const void *)(s->view.base + w->descriptor_offset[MIRROR]);
+    const struct copy_descriptor *descriptor = (const void *)(s->view.base + w->descriptor_offset[MIRROR]);
     struct read_key read_key = {key_hash(w, key), key_memory, key_length};
     struct read_result read;
     int seen = reader_get(&s->view, descriptor, &read_key, NULL, 0, &read);
@@ -92,7 +93,8 @@ static bool holds(struct world *w, struct survivor *s, uint32_t key, const struc
     return same;
 }
 
-static void check_survivor(struct world *w, struct survivor *s, const struct copy_change *change, bool cleared)
+static void check_survivor(struct world *w, struct survivor *s, const struct copy_change *change,
+                           bool cleared)
 {
     uint64_t entries = 0;
     static const struct model_value absent = {0};
@@ -193,7 +195,8 @@ static unsigned char *survivor_memory(struct world *w, struct crashes *crashes, 
     if (address >= COPY_ROOT_ADDRESS)
         return crashes->region + w->descriptor_offset[MIRROR] + (address - COPY_ROOT_ADDRESS);
     uint32_t physical = copy_physical(w->copy[MIRROR], (uint32_t)(address / w->options.segment_size));
-    return crashes->region + arena_segment_offset(w->arena[MIRROR], physical) + address % w->options.segment_size;
+    return crashes->region + arena_segment_offset(w->arena[MIRROR], physical) +
+           address % w->options.segment_size;
 }
 
 static const unsigned char *primary_memory(struct world *w, uint64_t address)
@@ -231,7 +234,8 @@ static void apply_whole(struct world *w, struct crashes *crashes, const struct c
         piece = w->options.segment_size - (effect->address + i) % w->options.segment_size;
         if (effect->address >= COPY_ROOT_ADDRESS || piece > effect->length - i)
             piece = effect->length - i;
-        memcpy(survivor_memory(w, crashes, effect->address + i), primary_memory(w, effect->address + i), piece);
+        memcpy(survivor_memory(w, crashes, effect->address + i), primary_memory(w, effect->address + i),
+               piece);
     }
 }
 
@@ -304,7 +308,8 @@ static uint32_t any_length(struct world *w)
     }
 }
 
-static void run(uint64_t seed, const struct world_options *options, unsigned late, unsigned operations, bool clears)
+static void run(uint64_t seed, const struct world_options *options, unsigned late, unsigned operations,
+                bool clears)
 {
     struct world w;
     struct crashes crashes = {.late_limit = late};
@@ -367,7 +372,8 @@ static void any_moment_of_a_split(void **state)
         struct world_options options = {.segment_size = 4096, .segments = 700, .keys = 9000, .key_length = 8};
         struct crashes crashes = {0};
         world_open(&w, &options, seed);
-        crashes.region = mmap(NULL, w.region_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        crashes.region = mmap(NULL, w.region_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+                              0);
         w.watch_context = &crashes;
         uint32_t size = 64;
         for (uint32_t key = 0; key < options.keys; ++key) {

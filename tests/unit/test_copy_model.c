@@ -49,7 +49,8 @@ static void one_operation(struct world *w, const struct mix *mix)
         world_collect(w);
 }
 
-static void run_history(const struct world_options *options, const struct mix *mix, uint64_t seed, unsigned operations)
+static void run_history(const struct world_options *options, const struct mix *mix, uint64_t seed,
+                        unsigned operations)
 {
     struct world w;
     world_open(&w, options, seed);
@@ -103,7 +104,8 @@ static void histories_of_everything(void **state)
                                         .keys = seed % 3 ? 40 : 900,
                                         .seal_whole = seed % 4 < 2,
                                         .pending = seed % 5 < 2 ? 0 : (unsigned)seed};
-        struct mix mix = {.puts = 450, .removes = 150, .reserved = 60, .cleans = 200, .clears = seed % 6 == 0 ? 5 : 0};
+        struct mix mix = {
+            .puts = 450, .removes = 150, .reserved = 60, .cleans = 200, .clears = seed % 6 == 0 ? 5 : 0};
         run_history(&options, &mix, 200 + seed, 3000);
     }
 }

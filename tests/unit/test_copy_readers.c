@@ -38,8 +38,8 @@ static void complain(struct reader *r, const char *what, uint32_t key)
         snprintf(r->complaint, sizeof r->complaint, "key %u: %s", key, what);
 }
 
-static void check_value(struct reader *r, uint32_t key, const unsigned char *value, const struct read_result *read,
-                        uint64_t *last_version)
+static void check_value(struct reader *r, uint32_t key, const unsigned char *value,
+                        const struct read_result *read, uint64_t *last_version)
 {
     struct value_head head;
     memcpy(&head, value, sizeof head);
@@ -65,7 +65,8 @@ static void *read_for_ever(void *argument)
         struct read_result read;
         reader_prefetch_bucket(&w->view[PRIMARY], world_descriptor(w, PRIMARY), read_key.hash);
         reader_prefetch_entry(&w->view[PRIMARY], world_descriptor(w, PRIMARY), read_key.hash);
-        int result = reader_get(&w->view[PRIMARY], world_descriptor(w, PRIMARY), &read_key, value, VALUE_MAX, &read);
+        int result = reader_get(&w->view[PRIMARY], world_descriptor(w, PRIMARY), &read_key, value, VALUE_MAX,
+                                &read);
         r->retries += read.retries;
         if (result == BELAY_OK) {
             r->found++;
@@ -161,8 +162,12 @@ static void hot_keys_in_a_tiny_arena(void **state)
 static void growing_index(void **state)
 {
     (void)state;
-    struct world_options options = {
-        .segment_size = 16384, .segments = 900, .keys = 20000, .key_length = 16, .no_mirror = true, .pending = 4};
+    struct world_options options = {.segment_size = 16384,
+                                    .segments = 900,
+                                    .keys = 20000,
+                                    .key_length = 16,
+                                    .no_mirror = true,
+                                    .pending = 4};
     run_readers(&options);
 }
 

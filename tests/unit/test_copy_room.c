@@ -21,7 +21,8 @@ static uint32_t fill_to(struct world *w, uint32_t length, double share)
     return key;
 }
 
-static void overwrite_for_ever(size_t segment_size, uint32_t segments, uint32_t length, double share, unsigned pending)
+static void overwrite_for_ever(size_t segment_size, uint32_t segments, uint32_t length, double share,
+                               unsigned pending)
 {
     struct world w;
     struct world_options options = {.segment_size = segment_size,
@@ -38,8 +39,8 @@ static void overwrite_for_ever(size_t segment_size, uint32_t segments, uint32_t 
         uint32_t varied = length < 100 ? length : w.newest[(key + 1) % keys].length;
         int result = world_put(&w, key, varied);
         if (result != BELAY_OK)
-            fail_msg("put %u of %u: %d; %u keys of %u bytes, %u segments free", i, writes, result, keys, length,
-                     arena_free_segments(w.arena[PRIMARY]));
+            fail_msg("put %u of %u: %d; %u keys of %u bytes, %u segments free", i, writes, result, keys,
+                     length, arena_free_segments(w.arena[PRIMARY]));
         if (i % 64 == 0)
             world_collect(&w);
     }
@@ -53,7 +54,7 @@ static void overwriting_at_80_percent_never_fails(void **state)
 {
     (void)state;
     overwrite_for_ever(65536, 64, 64, 0.67, 0); /* and 15 % are index */
-    overwrite_for_ever(4096, 600, 64, 0.67, 0);  /* the same */
+    overwrite_for_ever(4096, 600, 64, 0.67, 0); /* the same */
     overwrite_for_ever(4096, 600, 64, 0.67, 8);
     overwrite_for_ever(65536, 100, 1000, 0.8, 0);
     overwrite_for_ever(65536, 100, 20000, 0.75, 0);
