@@ -199,7 +199,9 @@ static void backup_answered(struct call *call, int status, const void *body, siz
         mine->attached = true;
         status = remember(&partition->backups[mine->backup], provision->first, provision->count, answer);
     }
-    if (status != BELAY_OK && status != BELAY_ERR_NODE_FAILED)
+    if (status == BELAY_ERR_NODE_FAILED)
+        partition->backups[mine->backup].node = -1; /* it has no room for what is pushed from now on */
+    else if (status != BELAY_OK)
         provision->result = status;
     if (--provision->missing == 0)
         finish(partition);
@@ -243,7 +245,9 @@ static void ask_backups(struct partition *partition)
                                       sizeof request, &call->call);
         if (result == BELAY_OK)
             provision->missing++;
-        else if (result != BELAY_ERR_NODE_FAILED)
+        else if (result == BELAY_ERR_NODE_FAILED)
+            partition->backups[i].node = -1;
+        else
             provision->result = result;
     }
 }
