@@ -125,3 +125,22 @@ const struct setting *settings_table_find(const struct settings_table *table, co
     }
     return NULL;
 }
+
+const char *settings_table_advice(const char *property)
+{
+    static const struct {
+        const char *property, *advice;
+    } foreign[] = {
+        {"discoverySpi", "nodes find each other by MPI"},
+        {"communicationSpi", "how nodes talk is the property transport"},
+        {"clientMode", "what a node is for is the property role"},
+        {"dataStorageConfiguration", "memory is the property arenaSize, and nothing is kept on disk"},
+        {"rebalanceMode", "lost copies are always restored behind the writes"},
+        {"readFromBackup", "gets read the primary's copy"},
+        {"igniteInstanceName", "a job has one instance"},
+    };
+    for (size_t i = 0; i < COUNT(foreign); ++i)
+        if (strcmp(foreign[i].property, property) == 0)
+            return foreign[i].advice;
+    return NULL;
+}

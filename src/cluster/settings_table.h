@@ -47,6 +47,9 @@ extern const struct settings_table settings_cache_table;
 const struct setting *settings_table_find(const struct settings_table *table,
                                           const char *property); /* or NULL */
 
+/* What to do instead of a property that Apache Ignite has and Belay does not; NULL if it is not a known one. */
+const char *settings_table_advice(const char *property);
+
 /* The origins within resolved settings, to read and to write. */
 static inline const struct settings_origin *settings_origins(const struct settings_table *table,
                                                              const void *settings)

@@ -12,6 +12,7 @@
  *
  * The grammar is the table of rules below: what is not in it is an error that lists what is. It does not recurse, so
  * no document nests deeper than it does. Document types are refused, and with them all entities but XML's own five.
+ * The "..." by which examples in Ignite's documentation leave something out of a bean is passed over.
  * Reading stops at the first error, which is logged with its place.
  */
 #include "base/log.h"
@@ -158,7 +159,11 @@ static void complain_unknown_property(struct reader *reader, const struct settin
             list_add(&allowed, "", table->settings[i].property, "");
     if (table == &settings_node_table)
         list_add(&allowed, "", CACHES_PROPERTY, "");
-    complain(reader, "unknown property \"%s\"; allowed: %s", quoted, allowed.text);
+    const char *advice = settings_table_advice(name);
+    if (advice)
+        complain(reader, "property \"%s\" is Apache Ignite's alone; remove it: %s", quoted, advice);
+    else
+        complain(reader, "unknown property \"%s\"; allowed: %s", quoted, allowed.text);
 }
 
 /* Find the setting that the property is for, and that it was not set before. */
@@ -462,8 +467,10 @@ static void XMLCALL on_text(void *context, const XML_Char *text, int length)
         reader->value_length += taken;
         return;
     }
+    const bool elided = reader->places[reader->depth] == NODE_BEAN ||
+                        reader->places[reader->depth] == CACHE_BEAN;
     for (int i = 0; i < length; ++i)
-        if (!is_space(text[i])) {
+        if (!is_space(text[i]) && !(elided && text[i] == '.')) {
             complain(reader, "text in %s; allowed: only in <value>",
                      place_names[reader->places[reader->depth]]);
             return;

@@ -8,7 +8,7 @@
 
 enum exit_status {
     EXIT_INTACT = 0,  /* done; all that was checked is as it should be */
-    EXIT_DIFFERS = 1, /* done; something was found lost or different */
+    EXIT_DIFFERS = 1, /* done; something was found lost, different or not as it must be */
     EXIT_USAGE = 2,   /* wrong arguments; nothing was done */
     EXIT_BROKEN = 3   /* not done: Belay, MPI or the system failed */
 };
@@ -20,6 +20,7 @@ struct command {
     int (*run)(int argc, char **argv);
 };
 
+int command_doctor(int argc, char **argv);
 int command_info(int argc, char **argv);
 int command_stage(int argc, char **argv);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "config.h"
 
-#include "tool/info_devices.h"
+#include "tool/info.h"
 
 #include <errno.h>
 #include <stdint.h>

@@ -2,11 +2,22 @@
 bin_PROGRAMS += belay
 tool_sources = \
     src/tool/command.h \
+    src/tool/doctor.c \
+    src/tool/doctor.h \
+    src/tool/doctor_host.c \
+    src/tool/doctor_job.c \
+    src/tool/doctor_memory.c \
+    src/tool/doctor_network.c \
     src/tool/info.c \
+    src/tool/info.h \
+    src/tool/info_config.c \
     src/tool/info_devices.c \
-    src/tool/info_devices.h \
+    src/tool/info_host.c \
+    src/tool/info_job.c \
     src/tool/latency.c \
     src/tool/latency.h \
+    src/tool/launcher.c \
+    src/tool/launcher.h \
     src/tool/main.c \
     src/tool/message.c \
     src/tool/message.h \
@@ -38,8 +49,12 @@ tool_sources = \
     src/tool/stage_walk.h \
     src/tool/stage_worker.c \
     src/tool/stage_worker.h
-tool_libs = libbelay.la $(JANSSON_LIBS) $(XXHASH_LIBS) $(HWLOC_LIBS) $(VERBS_LIBS) $(MPI_LIBS) -lm
+# info and doctor look inside the library: at settings and their origins, at the device it would choose.
+tool_libs = libbelay-internal.la $(JANSSON_LIBS) -lm
 
 belay_SOURCES = $(tool_sources)
 belay_LDADD = $(tool_libs)
 belay_LDFLAGS = -pthread $(SANITIZE_FLAGS)
+
+bashcompletiondir = $(datadir)/bash-completion/completions
+dist_bashcompletion_DATA = src/tool/completion/belay

@@ -3,6 +3,7 @@
 #include "config.h"
 
 #include "tool/command.h"
+#include "tool/launcher.h"
 #include "tool/message.h"
 #include "tool/options.h"
 
@@ -11,7 +12,8 @@
 #include <string.h>
 
 static const struct command commands[] = {
-    {"info", "tell what this build and this host offer", command_info},
+    {"doctor", "check what a job needs of this host, with a fix for each failure", command_doctor},
+    {"info", "tell what this build, this host and this job offer", command_info},
     {"stage", "stage a directory tree into a cache, prove that it is intact, and time it", command_stage},
 };
 
@@ -32,7 +34,7 @@ static int print_help(void)
     print_commands(stdout);
     printf(
         "\n'belay COMMAND --help' tells about one of them. Exit status: 0 all is well, 1 something was found\n"
-        "lost or different, 2 wrong usage, 3 Belay, MPI or the system failed.\n");
+        "lost, different or not as it must be, 2 wrong usage, 3 Belay, MPI or the system failed.\n");
     return EXIT_INTACT;
 }
 

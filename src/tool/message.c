@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "tool/message.h"
 
-#include <limits.h>
+#include "tool/launcher.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,22 +10,6 @@
 
 static char prefix[48] = "belay: ";
 static bool over_bar;
-
-int launcher_rank(void)
-{
-    /* Open MPI and others with PMIx, MPICH's family, Slurm without either. */
-    static const char *const variables[] = {"PMIX_RANK", "OMPI_COMM_WORLD_RANK", "PMI_RANK", "SLURM_PROCID"};
-    for (size_t i = 0; i < sizeof variables / sizeof variables[0]; ++i) {
-        const char *value = getenv(variables[i]);
-        if (!value || !*value)
-            continue;
-        char *end;
-        long rank = strtol(value, &end, 10);
-        if (*end == '\0' && rank >= 0 && rank < INT_MAX)
-            return (int)rank;
-    }
-    return -1;
-}
 
 void message_begin(const char *command, int rank)
 {

@@ -11,9 +11,6 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Rank that the launcher gave this process, known before MPI is initialised; -1 without a launcher. */
-int launcher_rank(void);
-
 /* What lines start with from now on. @p rank -1: no rank shown. */
 void message_begin(const char *command, int rank);
 

@@ -4,6 +4,7 @@
 #include "tool/options.h"
 
 #include "belay.h"
+#include "tool/launcher.h"
 #include "tool/message.h"
 #include "tool/quantity.h"
 

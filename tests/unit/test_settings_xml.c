@@ -119,6 +119,26 @@ static void backups_as_for_ignite(void **state)
     assert_int_equal(settings.origins[CACHE_BACKUPS].column, 17);
 }
 
+/* The same page in its older form: dots for what is left out, tabs, no sheet around it. */
+static void dots_for_what_is_left_out(void **state)
+{
+    (void)state;
+    const struct cache_settings settings = only_cache(
+        NODE "\n  \t...\n    " CACHES "\n        " CACHE "\n"
+             "\t\t" SET("name", "cacheName") "\n"
+                                             "\t\t" SET("cacheMode",
+                                                        "PARTITIONED") "\n"
+                                                                       "\t\t" SET("backups",
+                                                                                  "1") "\n\t\t... \n"
+                                                                                       "        " END_CACHE
+                                                                                       "\n    " END_CACHES
+                                                                                       "\n" END_NODE);
+    assert_string_equal(settings.name, "cacheName");
+    assert_int_equal(settings.backups, 1);
+    REFUSED(NODE CACHES "..." END_CACHES END_NODE, "text in property cacheConfiguration");
+    REFUSED(IN_CACHE("<property name=\"backups\">...</property>"), "text in a cache's <property>");
+}
+
 static void every_property_of_a_cache(void **state)
 {
     (void)state;
@@ -229,12 +249,12 @@ static void unknown_names_list_what_is_allowed(void **state)
     REFUSED(IN_CACHE("<property name=\"name\"><value><b/></value></property>"),
             "unknown element <b> in <value>", "allowed: text");
     REFUSED(
-        NODE "\n\n  " SET("discoverySpi", "x") END_NODE, "job.xml:3:3: ", "unknown property \"discoverySpi\"",
+        NODE "\n\n  " SET("discovery", "x") END_NODE, "job.xml:3:3: ", "unknown property \"discovery\"",
         "allowed: role, transport, progress, arenaSize, segmentSize, operationTimeoutMs, progressCore, device, "
         "cacheConfiguration");
     REFUSED(NODE SET("config_file", "x") END_NODE, "unknown property \"config_file\"");
     REFUSED(
-        IN_CACHE(SET("rebalanceMode", "SYNC")), "job.xml:4:1: ", "unknown property \"rebalanceMode\"",
+        IN_CACHE(SET("rebalance", "SYNC")), "job.xml:4:1: ", "unknown property \"rebalance\"",
         "allowed: name, cacheMode, backups, writeSynchronizationMode, atomicityMode, partitionLossPolicy, "
         "partitions");
     REFUSED("<bean class=\"Cache\"/>", "job.xml:1:1: ", "class \"Cache\"",
@@ -248,6 +268,15 @@ static void unknown_names_list_what_is_allowed(void **state)
     REFUSED("<beans><bean xmlns=\"x\"/></beans>", "unknown attribute \"xmlns\" of <bean>",
             "allowed: class, id");
     REFUSED(IN_CACHE("<property/>"), "job.xml:4:1: ", "<property> needs a name");
+}
+
+static void properties_of_ignite_alone_have_advice(void **state)
+{
+    (void)state;
+    REFUSED(NODE "\n<property name=\"discoverySpi\"><bean class=\"TcpDiscoverySpi\"/></property>" END_NODE,
+            "job.xml:2:1: property \"discoverySpi\" is Apache Ignite's alone", "find each other by MPI");
+    REFUSED(IN_CACHE(SET("rebalanceMode", "SYNC")), "job.xml:4:1: property \"rebalanceMode\"",
+            "behind the writes");
 }
 
 static void bad_values_have_place_and_allowed_values(void **state)
@@ -471,6 +500,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
 #define TEST(function) cmocka_unit_test_setup(function, quiet)
         TEST(backups_as_for_ignite),
+        TEST(dots_for_what_is_left_out),
         TEST(every_property_of_a_cache),
         TEST(a_single_bean_is_a_document),
         TEST(lists_of_caches),
@@ -478,6 +508,7 @@ int main(void)
         TEST(other_encodings),
         TEST(many_caches_up_to_the_limit),
         TEST(unknown_names_list_what_is_allowed),
+        TEST(properties_of_ignite_alone_have_advice),
         TEST(bad_values_have_place_and_allowed_values),
         TEST(long_values_are_clipped_in_messages),
         TEST(nothing_is_there_twice),
