@@ -4,6 +4,8 @@ AC_DEFUN([BELAY_SUMMARY], [
     AS_IF([test $belay_verbs = yes],
           [belay_transports="shared memory, verbs (libibverbs $($PKG_CONFIG --modversion libibverbs))"],
           [belay_transports="shared memory only (one host)"])
+    AS_IF([test $belay_fortran = yes], [belay_fortran_summary="$FC $FCFLAGS"],
+          [belay_fortran_summary="no ($belay_fortran_missing)"])
     cat <<EOF
 
 Belay $PACKAGE_VERSION is configured:
@@ -11,6 +13,7 @@ Belay $PACKAGE_VERSION is configured:
   compiler     $CC $CFLAGS$DEBUG_CFLAGS
   MPI          $belay_mpi
   transports   $belay_transports
+  Fortran      $belay_fortran_summary
   hwloc        $($PKG_CONFIG --modversion hwloc)
   debug        $enable_debug
   sanitizer    $enable_sanitize

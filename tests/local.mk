@@ -30,6 +30,7 @@ include tests/unit/tool.mk
 endif
 
 include tests/fuzz/local.mk
+include tests/fortran/local.mk
 include tests/mpi/stage.mk
 include tests/mpi/local.mk
 

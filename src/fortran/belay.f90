@@ -1,0 +1,220 @@
+! SPDX-License-Identifier: BSD-3-Clause
+!> Belay for Fortran: everything of belay.h by its C name, as functions that give BELAY_OK or a negative BELAY_ERR_*.
+!! doc/fortran.md has the rules; belay.h has the contracts.
+!!
+!! Here are the calls that need some Fortran: texts, logicals, defaults and both kinds of communicators.
+module belay
+    use belay_types
+    use belay_calls
+    use mpi_f08, only: MPI_Comm
+    use, intrinsic :: iso_c_binding, only: c_associated, c_char, c_f_pointer, c_funloc, c_funptr, c_int, c_loc, &
+        c_null_char, c_null_ptr, c_ptr, c_size_t
+    implicit none
+    private :: MPI_Comm, c_associated, c_char, c_f_pointer, c_funloc, c_funptr, c_int, c_loc, c_null_char, &
+        c_null_ptr, c_ptr, c_size_t
+    private :: open_integer, open_type, text_of
+
+    !> belay_open(communicator, node [, config]): communicator is an integer (mpif.h, mpi) or a type(MPI_Comm) (mpi_f08).
+    interface belay_open
+        module procedure open_integer, open_type
+    end interface
+
+    ! ---- As in C
+
+    type, bind(C), private :: c_config
+        integer(c_int) :: role, transport, progress
+        integer(c_size_t) :: arena_size, segment_size
+        integer(c_int) :: operation_timeout_ms, progress_core
+        type(c_ptr) :: device, config_file
+    end type
+
+    type, bind(C), private :: c_cache_config
+        type(c_ptr) :: name
+        integer(c_int) :: cache_mode, backups, write_synchronization_mode, atomicity_mode, partition_loss_policy, &
+            partitions
+    end type
+
+    interface
+        function c_open(communicator, config, node) bind(C, name='belay_fortran_open') result(result)
+            import :: belay_node, c_config, c_int
+            integer(c_int), intent(in) :: communicator
+            type(c_config), intent(in) :: config
+            type(belay_node), intent(inout) :: node
+            integer(c_int) :: result
+        end function
+
+        function c_close(node) bind(C, name='belay_close') result(result)
+            import :: belay_node, c_int
+            type(belay_node), value :: node
+            integer(c_int) :: result
+        end function
+
+        function c_cache_close(cache) bind(C, name='belay_cache_close') result(result)
+            import :: belay_cache, c_int
+            type(belay_cache), value :: cache
+            integer(c_int) :: result
+        end function
+
+        function c_cache_open(node, config, cache) bind(C, name='belay_cache_open') result(result)
+            import :: belay_cache, belay_node, c_cache_config, c_int
+            type(belay_node), value :: node
+            type(c_cache_config), intent(in) :: config
+            type(belay_cache), intent(inout) :: cache
+            integer(c_int) :: result
+        end function
+
+        function c_iterate(cache, local_only, visit, context) bind(C, name='belay_iterate') result(result)
+            import :: belay_cache, c_funptr, c_int, c_ptr
+            type(belay_cache), value :: cache
+            integer(c_int), value :: local_only
+            type(c_funptr), value :: visit
+            type(c_ptr), value :: context
+            integer(c_int) :: result
+        end function
+
+        function c_test(request, completed) bind(C, name='belay_test') result(result)
+            import :: belay_request, c_int
+            type(belay_request), value :: request
+            integer(c_int), intent(inout) :: completed
+            integer(c_int) :: result
+        end function
+
+        function c_strerror(result) bind(C, name='belay_strerror') result(text)
+            import :: c_int, c_ptr
+            integer(c_int), value :: result
+            type(c_ptr) :: text
+        end function
+
+        function c_last_error() bind(C, name='belay_last_error') result(text)
+            import :: c_ptr
+            type(c_ptr) :: text
+        end function
+
+        function c_version() bind(C, name='belay_version') result(text)
+            import :: c_ptr
+            type(c_ptr) :: text
+        end function
+
+        pure function c_strlen(text) bind(C, name='strlen') result(length)
+            import :: c_ptr, c_size_t
+            type(c_ptr), value :: text
+            integer(c_size_t) :: length
+        end function
+    end interface
+    private :: c_open, c_close, c_cache_open, c_cache_close, c_iterate, c_test, c_strerror, c_last_error, c_version, &
+        c_strlen
+
+contains
+
+    !> What went wrong: the constant text of a result.
+    function belay_strerror(result) result(text)
+        integer(c_int), intent(in) :: result
+        character(:), allocatable :: text
+        text = text_of(c_strerror(result))
+    end function
+
+    !> The message of the last failed call of this thread; '' if none.
+    function belay_last_error() result(text)
+        character(:), allocatable :: text
+        text = text_of(c_last_error())
+    end function
+
+    function belay_version() result(text)
+        character(:), allocatable :: text
+        text = text_of(c_version())
+    end function
+
+    function open_type(communicator, node, config) result(result)
+        type(MPI_Comm), intent(in) :: communicator
+        type(belay_node), intent(inout) :: node
+        type(belay_config), intent(in), optional :: config
+        integer(c_int) :: result
+        result = open_integer(communicator%MPI_VAL, node, config)
+    end function
+
+    function open_integer(communicator, node, config) result(result)
+        integer, intent(in) :: communicator
+        type(belay_node), intent(inout) :: node
+        type(belay_config), intent(in), optional :: config
+        integer(c_int) :: result
+        type(belay_config) :: given
+        type(c_config) :: passed
+        character(len=len(given%device) + 1, kind=c_char), target :: device
+        character(len=len(given%config_file) + 1, kind=c_char), target :: config_file
+        if (present(config)) given = config
+        device = trim(given%device) // c_null_char
+        config_file = trim(given%config_file) // c_null_char
+        passed = c_config(given%role, given%transport, given%progress, given%arena_size, given%segment_size, &
+            given%operation_timeout_ms, given%progress_core, c_null_ptr, c_null_ptr)
+        if (given%device /= '') passed%device = c_loc(device)
+        if (given%config_file /= '') passed%config_file = c_loc(config_file)
+        result = c_open(communicator, passed, node)
+    end function
+
+    function belay_cache_open(node, config, cache) result(result)
+        type(belay_node), intent(in) :: node
+        type(belay_cache_config), intent(in) :: config
+        type(belay_cache), intent(inout) :: cache
+        integer(c_int) :: result
+        character(len=len(config%name) + 1, kind=c_char), target :: name
+        name = trim(config%name) // c_null_char
+        result = c_cache_open(node, c_cache_config(c_loc(name), config%cache_mode, config%backups, &
+            config%write_synchronization_mode, config%atomicity_mode, config%partition_loss_policy, &
+            config%partitions), cache)
+    end function
+
+    !> Leaves the handle as if it had never been set.
+    function belay_close(node) result(result)
+        type(belay_node), intent(inout) :: node
+        integer(c_int) :: result
+        type(belay_node) :: closed
+        closed = node
+        node = belay_node()
+        result = c_close(closed)
+    end function
+
+    !> Leaves the handle as if it had never been set.
+    function belay_cache_close(cache) result(result)
+        type(belay_cache), intent(inout) :: cache
+        integer(c_int) :: result
+        type(belay_cache) :: closed
+        closed = cache
+        cache = belay_cache()
+        result = c_cache_close(closed)
+    end function
+
+    !> context: c_loc() of whatever the visitor shall see.
+    function belay_iterate(cache, local_only, visit, context) result(result)
+        type(belay_cache), intent(in) :: cache
+        logical, intent(in) :: local_only
+        procedure(belay_visitor) :: visit
+        type(c_ptr), intent(in), optional :: context
+        integer(c_int) :: result
+        type(c_ptr) :: passed
+        passed = c_null_ptr
+        if (present(context)) passed = context
+        result = c_iterate(cache, merge(1_c_int, 0_c_int, local_only), c_funloc(visit), passed)
+    end function
+
+    function belay_test(request, completed) result(result)
+        type(belay_request), intent(in) :: request
+        logical, intent(inout) :: completed
+        integer(c_int) :: result
+        integer(c_int) :: answer
+        answer = 0
+        result = c_test(request, answer)
+        if (result == BELAY_OK) completed = answer /= 0
+    end function
+
+    function text_of(pointer) result(text)
+        type(c_ptr), intent(in) :: pointer
+        character(:), allocatable :: text
+        character(kind=c_char), pointer :: characters(:)
+        integer :: i
+        call c_f_pointer(pointer, characters, [c_strlen(pointer)])
+        allocate (character(len=size(characters)) :: text)
+        do i = 1, size(characters)
+            text(i:i) = characters(i)
+        end do
+    end function
+end module

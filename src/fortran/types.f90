@@ -1,0 +1,190 @@
+! SPDX-License-Identifier: BSD-3-Clause
+!> Constants and types of belay.h. Users say `use belay`, which passes all of this on.
+!!
+!! Names, values and components are those of belay.h, whose comments say what they mean; unsigned integers are the
+!! signed ones of the same size. A new constant or component is added here; tests/script/fortran compares.
+module belay_types
+    use, intrinsic :: iso_c_binding, only: c_char, c_int, c_int32_t, c_int64_t, c_null_ptr, c_ptr, c_size_t
+    implicit none
+    private :: c_char, c_int, c_int32_t, c_int64_t, c_null_ptr, c_ptr, c_size_t
+
+    integer(c_int), parameter :: BELAY_VERSION_MAJOR = 0
+    integer(c_int), parameter :: BELAY_VERSION_MINOR = 1
+
+    ! ---- Limits
+
+    integer(c_int), parameter :: BELAY_KEY_MAX = 4096
+    integer(c_int), parameter :: BELAY_VALUE_MAX = 1024 * 1024 * 1024
+    integer(c_int), parameter :: BELAY_CACHE_NAME_MAX = 63
+    integer(c_int), parameter :: BELAY_CACHES_MAX = 64
+    integer(c_int), parameter :: BELAY_PARTITIONS_MAX = 65536
+    integer(c_int), parameter :: BELAY_BACKUPS_MAX = 15
+    integer(c_int), parameter :: BELAY_NODES_MAX = 4096
+
+    !> The old length of belay_get_and_put() when there was no old value.
+    integer(c_size_t), parameter :: BELAY_NO_VALUE = -1_c_size_t
+
+    ! ---- Results
+
+    integer(c_int), parameter :: BELAY_OK = 0
+    integer(c_int), parameter :: BELAY_ERR_INVALID = -1
+    integer(c_int), parameter :: BELAY_ERR_NOT_FOUND = -2
+    integer(c_int), parameter :: BELAY_ERR_EXISTS = -3
+    integer(c_int), parameter :: BELAY_ERR_CONFLICT = -4
+    integer(c_int), parameter :: BELAY_ERR_TRUNCATED = -5
+    integer(c_int), parameter :: BELAY_ERR_NO_SPACE = -6
+    integer(c_int), parameter :: BELAY_ERR_TOO_LARGE = -7
+    integer(c_int), parameter :: BELAY_ERR_TIMEOUT = -8
+    integer(c_int), parameter :: BELAY_ERR_NODE_FAILED = -9
+    integer(c_int), parameter :: BELAY_ERR_PARTITION_LOST = -10
+    integer(c_int), parameter :: BELAY_ERR_CONFIG = -11
+    integer(c_int), parameter :: BELAY_ERR_MISMATCH = -12
+    integer(c_int), parameter :: BELAY_ERR_NOT_SUPPORTED = -13
+    integer(c_int), parameter :: BELAY_ERR_NO_MEMORY = -14
+    integer(c_int), parameter :: BELAY_ERR_MEMLOCK = -15
+    integer(c_int), parameter :: BELAY_ERR_NO_DEVICE = -16
+    integer(c_int), parameter :: BELAY_ERR_REFUSED = -17
+    integer(c_int), parameter :: BELAY_ERR_PROTOCOL = -18
+    integer(c_int), parameter :: BELAY_ERR_CLOSED = -19
+    integer(c_int), parameter :: BELAY_ERR_TYPE = -20
+    integer(c_int), parameter :: BELAY_ERR_MPI = -21
+    integer(c_int), parameter :: BELAY_ERR_SYSTEM = -22
+    integer(c_int), parameter :: BELAY_ERR_DIFFERS = -23
+
+    ! ---- Handles: what C passes as a pointer. A handle that no call has set may be given nowhere but to a close.
+
+    type, bind(C) :: belay_node
+        private
+        type(c_ptr) :: handle = c_null_ptr
+    end type
+
+    type, bind(C) :: belay_cache
+        private
+        type(c_ptr) :: handle = c_null_ptr
+    end type
+
+    type, bind(C) :: belay_request
+        private
+        type(c_ptr) :: handle = c_null_ptr
+    end type
+
+    ! ---- Settings of a node
+
+    integer(c_int), parameter :: BELAY_ROLE_DEFAULT = 0
+    integer(c_int), parameter :: BELAY_ROLE_SERVER = 1
+    integer(c_int), parameter :: BELAY_ROLE_CLIENT = 2
+
+    integer(c_int), parameter :: BELAY_TRANSPORT_DEFAULT = 0
+    integer(c_int), parameter :: BELAY_TRANSPORT_AUTO = 1
+    integer(c_int), parameter :: BELAY_TRANSPORT_SHM = 2
+    integer(c_int), parameter :: BELAY_TRANSPORT_VERBS = 3
+
+    integer(c_int), parameter :: BELAY_PROGRESS_DEFAULT = 0
+    integer(c_int), parameter :: BELAY_PROGRESS_THREAD = 1
+    integer(c_int), parameter :: BELAY_PROGRESS_MANUAL = 2
+
+    !> Texts have one character more than the longest that is allowed: so what is too long is refused, not cut off.
+    type :: belay_config
+        integer(c_int) :: role = BELAY_ROLE_DEFAULT
+        integer(c_int) :: transport = BELAY_TRANSPORT_DEFAULT
+        integer(c_int) :: progress = BELAY_PROGRESS_DEFAULT
+        integer(c_size_t) :: arena_size = 0
+        integer(c_size_t) :: segment_size = 0
+        integer(c_int) :: operation_timeout_ms = 0
+        integer(c_int) :: progress_core = 0
+        character(len=64, kind=c_char) :: device = ''
+        character(len=1024, kind=c_char) :: config_file = ''
+    end type
+
+    ! ---- Settings of a cache
+
+    integer(c_int), parameter :: BELAY_CACHE_DEFAULT = 0
+    integer(c_int), parameter :: BELAY_CACHE_PARTITIONED = 1
+    integer(c_int), parameter :: BELAY_CACHE_REPLICATED = 2
+
+    integer(c_int), parameter :: BELAY_SYNC_DEFAULT = 0
+    integer(c_int), parameter :: BELAY_FULL_SYNC = 1
+    integer(c_int), parameter :: BELAY_PRIMARY_SYNC = 2
+    integer(c_int), parameter :: BELAY_FULL_ASYNC = 3
+
+    integer(c_int), parameter :: BELAY_ATOMICITY_DEFAULT = 0
+    integer(c_int), parameter :: BELAY_ATOMIC = 1
+    integer(c_int), parameter :: BELAY_TRANSACTIONAL = 2
+
+    integer(c_int), parameter :: BELAY_LOSS_DEFAULT = 0
+    integer(c_int), parameter :: BELAY_LOSS_IGNORE = 1
+    integer(c_int), parameter :: BELAY_LOSS_READ_ONLY_SAFE = 2
+    integer(c_int), parameter :: BELAY_LOSS_READ_WRITE_SAFE = 3
+
+    type :: belay_cache_config
+        character(len=BELAY_CACHE_NAME_MAX + 1, kind=c_char) :: name = ''
+        integer(c_int) :: cache_mode = BELAY_CACHE_DEFAULT
+        integer(c_int) :: backups = 0
+        integer(c_int) :: write_synchronization_mode = BELAY_SYNC_DEFAULT
+        integer(c_int) :: atomicity_mode = BELAY_ATOMICITY_DEFAULT
+        integer(c_int) :: partition_loss_policy = BELAY_LOSS_DEFAULT
+        integer(c_int) :: partitions = 0
+    end type
+
+    ! ---- Laid out in memory as in C
+
+    type, bind(C) :: belay_write_options
+        integer(c_int) :: sync = BELAY_SYNC_DEFAULT
+    end type
+
+    type, bind(C) :: belay_bytes
+        type(c_ptr) :: data = c_null_ptr
+        integer(c_size_t) :: length = 0
+    end type
+
+    type, bind(C) :: belay_get_item
+        type(belay_bytes) :: key
+        type(c_ptr) :: buffer = c_null_ptr
+        integer(c_size_t) :: capacity = 0
+        integer(c_size_t) :: length = 0
+        integer(c_int) :: status = BELAY_OK
+    end type
+
+    type, bind(C) :: belay_put_item
+        type(belay_bytes) :: key
+        type(belay_bytes) :: value
+        integer(c_int) :: status = BELAY_OK
+    end type
+
+    type, bind(C) :: belay_difference
+        integer(c_int) :: partition = 0
+        integer(c_int) :: node = 0
+        integer(c_int32_t) :: segment = 0
+        integer(c_int64_t) :: primary_digest = 0
+        integer(c_int64_t) :: backup_digest = 0
+    end type
+
+    type, bind(C) :: belay_verify_report
+        integer(c_int64_t) :: partitions = 0
+        integer(c_int64_t) :: copies = 0
+        integer(c_int64_t) :: bytes = 0
+        integer(c_int64_t) :: entries = 0
+        integer(c_int64_t) :: damaged = 0
+        integer(c_int64_t) :: differences = 0
+        integer(c_size_t) :: listed = 0
+        type(belay_difference) :: list(16)
+    end type
+
+    type, bind(C) :: belay_cache_stats
+        integer(c_int64_t) :: gets = 0
+        integer(c_int64_t) :: hits = 0
+        integer(c_int64_t) :: misses = 0
+        integer(c_int64_t) :: gets_local = 0
+        integer(c_int64_t) :: gets_one_sided = 0
+        integer(c_int64_t) :: gets_requested = 0
+        integer(c_int64_t) :: read_retries = 0
+        integer(c_int64_t) :: puts = 0
+        integer(c_int64_t) :: removes = 0
+        integer(c_int64_t) :: updates_applied = 0
+        integer(c_int64_t) :: pushes = 0
+        integer(c_int64_t) :: push_bytes = 0
+        integer(c_int64_t) :: entries = 0
+        integer(c_int64_t) :: bytes_live = 0
+        integer(c_int64_t) :: bytes_held = 0
+    end type
+end module
