@@ -27,6 +27,7 @@ AC_DEFUN([BELAY_FC_WORKS], [
     AS_IF([test $belay_cv_fc_works = no],
         [belay_fortran_missing="$FC cannot use mpi_f08 or assumed types; give FC=mpif90 of the MPI that CC uses"])
     AS_IF([test -z "$belay_fortran_missing"], [
+        AC_FC_MODULE_EXTENSION
         AC_FC_MODULE_FLAG([], [belay_fortran_missing="$FC has no known option to find modules"])
         AC_FC_MODULE_OUTPUT_FLAG([], [belay_fortran_missing="$FC has no known option to place modules"])])
     AS_IF([test -z "$belay_fortran_missing"], [belay_fortran=yes])

@@ -10,22 +10,12 @@ program fortran
     implicit none
     type(belay_node) :: node, other
     type(belay_cache) :: cache
-    character(:), allocatable :: text
     integer :: all_failures
     call MPI_Init()
     call MPI_Comm_rank(MPI_COMM_WORLD, own_rank)
     call run_texts()
 
-    call check(belay_open(MPI_COMM_SELF%MPI_VAL, node, belay_config(arena_size=1)) == BELAY_ERR_CONFIG, &
-        'an arena of one byte is refused')
-    call check(belay_open(MPI_COMM_SELF%MPI_VAL, node, belay_config(transport=BELAY_TRANSPORT_SHM, &
-        config_file='/nowhere/' // repeat('x', 100))) /= BELAY_OK, 'a configuration file that is not there')
-    call check(index(belay_last_error(), '/nowhere/') > 0, 'its name is in: ' // belay_last_error())
-    text = repeat('y', 100)
-    call check(belay_open(MPI_COMM_SELF%MPI_VAL, node, belay_config(device=text)) /= BELAY_OK, &
-        'a device name that is too long')
-    call expect(belay_close(node), BELAY_OK, 'closing what was never opened')
-
+    call run_node_settings(MPI_COMM_SELF%MPI_VAL)
     call expect(belay_open(MPI_COMM_SELF%MPI_VAL, other, belay_config(role=BELAY_ROLE_SERVER, arena_size=8388608)), &
         BELAY_OK, 'open by an integer')
     call check(belay_node_count(other) == 1 .and. belay_node_id(other) == 0, 'a node of its own')

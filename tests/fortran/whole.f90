@@ -6,7 +6,7 @@ module test_whole
     use, intrinsic :: iso_c_binding, only: c_f_pointer, c_int, c_int64_t, c_loc, c_ptr
     implicit none
     private
-    public :: run_texts, run_settings, run_whole
+    public :: run_node_settings, run_settings, run_texts, run_whole
 
     type :: visits
         integer :: entries = 0, sum = 0, stop_after = huge(1)
@@ -20,6 +20,24 @@ contains
     end subroutine
 
     !> What is wrong is refused, by the name that Fortran's users gave it.
+    subroutine run_node_settings(alone)
+        integer, intent(in) :: alone
+        type(belay_node) :: node
+        character(:), allocatable :: text
+        text = repeat('y', 100)
+        call refused(belay_open(alone, node, belay_config(role=7)), 'role')
+        call refused(belay_open(alone, node, belay_config(transport=7)), 'transport')
+        call refused(belay_open(alone, node, belay_config(progress=7)), 'progress')
+        call refused(belay_open(alone, node, belay_config(arena_size=1)), 'arena_size')
+        call refused(belay_open(alone, node, belay_config(segment_size=65537)), 'segment_size')
+        call refused(belay_open(alone, node, belay_config(operation_timeout_ms=-1)), 'operation_timeout_ms')
+        call refused(belay_open(alone, node, belay_config(progress_core=-1)), 'progress_core')
+        call refused(belay_open(alone, node, belay_config(device=text)), 'device')
+        call refused(belay_open(alone, node, belay_config(config_file='/nowhere/' // text)), 'config_file')
+        call check(index(belay_last_error(), '/nowhere/yyy') > 0, 'its name is in: ' // belay_last_error())
+        call check(belay_close(node) == BELAY_OK, 'closing what was never opened')
+    end subroutine
+
     subroutine run_settings(node)
         type(belay_node), intent(in) :: node
         type(belay_cache) :: cache
