@@ -1,2 +1,3 @@
 # SPDX-License-Identifier: BSD-3-Clause
-# Programs a user would write: noinst_PROGRAMS += examples/NAME
+# Programs a user would write, installed as sources: each builds with pkg-config alone.
+include examples/heat/local.mk

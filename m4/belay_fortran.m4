@@ -40,11 +40,11 @@ AC_DEFUN([BELAY_FC_WORKS], [
 ])
 
 m4_define([BELAY_FC_PROGRAM], [AC_LANG_SOURCE([[
-      module belay_conftest
+      program conftest
           use mpi_f08, only: MPI_Comm
           interface
               subroutine take(variable) bind(C)
                   type(*), dimension(..), intent(in) :: variable
               end subroutine
           end interface
-      end module]])])
+      end program]])])
