@@ -35,3 +35,11 @@ AC_DEFUN([BELAY_CMOCKA], [
     AS_IF([test $belay_cmocka = yes], [AC_DEFINE([HAVE_CMOCKA], [1], [Define if the unit tests are built])])
     AM_CONDITIONAL([HAVE_CMOCKA], [test $belay_cmocka = yes])
 ])
+
+# BELAY_PEERS: clients of the stores that the benchmarks compare with; each only if it is there.
+AC_DEFUN([BELAY_PEERS], [
+    PKG_CHECK_MODULES([HIREDIS], [hiredis], [belay_hiredis=yes], [belay_hiredis=no])
+    AM_CONDITIONAL([HAVE_HIREDIS], [test $belay_hiredis = yes])
+    PKG_CHECK_MODULES([LIBMEMCACHED], [libmemcached], [belay_libmemcached=yes], [belay_libmemcached=no])
+    AM_CONDITIONAL([HAVE_LIBMEMCACHED], [test $belay_libmemcached = yes])
+])
