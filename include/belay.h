@@ -77,7 +77,8 @@ enum belay_result {
     BELAY_ERR_TYPE = -20,      /**< fetch_add: the value is not an 8-byte integer */
     BELAY_ERR_MPI = -21,       /**< an MPI call failed during belay_open() */
     BELAY_ERR_SYSTEM = -22,    /**< a system call failed; the message has its name and errno */
-    BELAY_ERR_DIFFERS = -23    /**< belay_verify: copies differ; the report lists where */
+    BELAY_ERR_DIFFERS = -23,   /**< belay_verify: copies differ; the report lists where */
+    BELAY_ERR_EXCLUDED = -24   /**< this node was left out of the job: the others took it for dead */
 };
 
 /** The constant text of a result code, for example "BELAY_ERR_NO_SPACE: an arena is full". Never NULL. */
@@ -129,6 +130,8 @@ typedef struct belay_config {
     size_t
         segment_size; /**< bytes, a power of two from 16 KiB to 4 MiB; equal on all nodes; default 64 KiB */
     unsigned operation_timeout_ms; /**< the longest a call waits for a peer; default 30000 */
+    unsigned failure_timeout_ms; /**< a node that does not answer for so long is taken for dead and left out;
+                                    equal on all nodes; default 1500 */
     int progress_core;  /**< 0: chosen by hwloc; n > 0: the progress thread is bound to logical core n - 1 */
     const char *device; /**< RDMA device name; NULL: the first that passes a test */
     const char *config_file; /**< an XML file with node settings and caches; NULL: none */
@@ -365,6 +368,61 @@ int belay_primary_of(const belay_cache *cache, int partition); /**< node id, or 
 /** @param[out] nodes room for @p capacity ids. @return how many backups the partition has, or an error. */
 int belay_backups_of(const belay_cache *cache, int partition, int *nodes, int capacity);
 int belay_is_primary(const belay_cache *cache, const void *key, size_t key_length); /**< 1, 0 or an error */
+
+/* ---- Failures ------------------------------------------------------------------------------------------------ */
+
+/*
+ * When a node dies, the others agree on a new *view* without it. Of every partition that had its primary there, a backup becomes
+ * the primary; other servers take the free places of backups and get their copies while the job goes on. Calls in flight
+ * wait for that and are repeated by the library, none is applied twice. See doc/failover.md.
+ */
+
+typedef enum belay_event_kind {
+    BELAY_EVENT_NODE_LEFT = 1,      /**< `node` is not in the view any more */
+    BELAY_EVENT_NODE_JOINED,        /**< `node` is in the view now */
+    BELAY_EVENT_VIEW_CHANGED,       /**< a new view holds here: `view` */
+    BELAY_EVENT_PARTITION_PROMOTED, /**< this node is the primary of `partition` of `cache` now, and serves it */
+    BELAY_EVENT_PARTITION_LOST,     /**< no copy of `partition` of `cache` is left */
+    BELAY_EVENT_PARTITION_RESTORED, /**< a copy of `partition` of `cache` is complete on `node` */
+    BELAY_EVENT_EXCLUDED            /**< this node has been left out of the job */
+} belay_event_kind;
+
+typedef struct belay_event {
+    belay_event_kind kind;
+    uint32_t view;    /**< number of the view it belongs to */
+    uint64_t time_ns; /**< when it happened, CLOCK_MONOTONIC of this host */
+    int node, partition;
+    char cache[BELAY_CACHE_NAME_MAX + 1];
+} belay_event;
+
+/** Called for every event, in order, by a thread that makes progress; it may call Belay, but must not wait long. */
+typedef void (*belay_event_handler)(belay_node *node, const belay_event *event, void *context);
+
+/** Be told of events from now on; one handler per node, NULL for none. Events of before are not told. */
+int belay_on_event(belay_node *node, belay_event_handler handler, void *context);
+
+/** Number of the view that holds at this node; the first is 1. */
+int belay_view_number(const belay_node *node);
+
+typedef struct belay_partition_state {
+    int primary;              /**< node id; -1: lost */
+    unsigned copies_wanted;   /**< as configured, as far as there were servers when the cache was opened */
+    unsigned copies_complete; /**< whole and up to date, the primary's included */
+    unsigned copies_restoring; /**< being filled now */
+    int lost;                 /**< no copy was left */
+} belay_partition_state;
+
+/** The state of a partition, asked of its primary. Waits while it changes over. Errors: INVALID, TIMEOUT, EXCLUDED. */
+int belay_partition_state_of(belay_cache *cache, int partition, belay_partition_state *state);
+
+/** Wait until every partition that is not lost has all its copies, or @p timeout_ms milliseconds are over: TIMEOUT. */
+int belay_await_copies(belay_cache *cache, unsigned timeout_ms);
+
+/** @param[out] partitions room for @p capacity numbers. @return how many partitions are lost, or an error. */
+int belay_lost_partitions(belay_cache *cache, int *partitions, int capacity);
+
+/** Begin all lost partitions anew, empty. Returns when they serve. */
+int belay_reset_lost_partitions(belay_cache *cache);
 
 /* ---- Proof and figures --------------------------------------------------------------------------------------- */
 

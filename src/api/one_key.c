@@ -88,12 +88,11 @@ int belay_get_and_put(belay_cache *cache, const void *key, size_t key_length, co
         result = log_quiet(BELAY_ERR_INVALID, "belay_get_and_put: the buffer is NULL");
     if (result != BELAY_OK)
         return result;
-    client_operation(&request, OPERATION_GET_AND_PUT, key, key_length, value, value_length);
-    request.operation.old = old ? old : &nothing;
-    request.operation.old_capacity = capacity;
-    result = client_update(&request, cache, options);
+    struct old_value before = {.buffer = old ? old : &nothing, .capacity = capacity};
+    client_operation(&request, OPERATION_COMPARE_AND_SET, key, key_length, value, value_length);
+    result = client_get_and_put(&request, cache, options, &before);
     if (result == BELAY_OK || result == BELAY_ERR_TRUNCATED)
-        *old_length = (size_t)request.operation.answer.old_length;
+        *old_length = before.length;
     return result;
 }
 

@@ -27,7 +27,10 @@ int belay_partition_of(const belay_cache *cache, const void *key, size_t key_len
 int belay_primary_of(const belay_cache *cache, int partition)
 {
     int result = check_partition("belay_primary_of", cache, partition);
-    return result == BELAY_OK ? cache_primary(cache, (uint32_t)partition) : result;
+    if (result != BELAY_OK)
+        return result;
+    int primary = cache_primary(cache, (uint32_t)partition);
+    return primary >= 0 ? primary : BELAY_ERR_PARTITION_LOST;
 }
 
 int belay_backups_of(const belay_cache *cache, int partition, int *nodes, int capacity)
@@ -38,10 +41,13 @@ int belay_backups_of(const belay_cache *cache, int partition, int *nodes, int ca
                            (void *)nodes);
     if (result != BELAY_OK)
         return result;
-    const int *holders = cache->holders + (size_t)partition * (size_t)cache->copies;
-    for (int i = 1; i < cache->copies && i <= capacity; ++i)
-        nodes[i - 1] = holders[i];
-    return cache->copies - 1;
+    int count = 0;
+    for (int i = 1; i < cache->copies; ++i) {
+        int holder = cache_holder(cache, (uint32_t)partition, i);
+        if (holder >= 0 && count++ < capacity)
+            nodes[count - 1] = holder;
+    }
+    return count;
 }
 
 int belay_is_primary(const belay_cache *cache, const void *key, size_t key_length)

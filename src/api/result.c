@@ -31,6 +31,7 @@ static const char *const texts[] = {
     "BELAY_ERR_MPI: an MPI call failed",
     "BELAY_ERR_SYSTEM: a system call failed",
     "BELAY_ERR_DIFFERS: copies differ",
+    "BELAY_ERR_EXCLUDED: this node was left out of the job",
 };
 
 const char *belay_strerror(int result)

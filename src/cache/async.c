@@ -21,6 +21,7 @@ struct sent {
     _Alignas(64) spin_lock lock; /* numbers go out in order */
     _Atomic uint32_t issued, applied;
     atomic_bool dirty;             /* something was written there since the last flush */
+    atomic_bool at_risk;           /* of it, something that does not wait for all copies */
     struct filter *_Atomic filter; /* made with the first update */
 };
 
@@ -78,8 +79,8 @@ int async_send(belay_node *node, int primary, const struct message_header *heade
     if (result == BELAY_OK) {
         atomic_store_explicit(&filter->last[hash % FILTER_SIZE], number, memory_order_relaxed);
         atomic_store_explicit(&sent->issued, number, memory_order_release);
-        if (!atomic_load_explicit(&sent->dirty, memory_order_relaxed))
-            atomic_store_explicit(&sent->dirty, true, memory_order_relaxed);
+        async_mark_dirty(node, primary);
+        async_mark_at_risk(node, primary);
     }
     spin_release(&sent->lock);
     return result;
@@ -96,11 +97,20 @@ bool async_unsettled(const belay_node *node, int primary, uint64_t hash)
     return (int32_t)(number - applied) > 0;
 }
 
+static void set(atomic_bool *flag)
+{
+    if (!atomic_load_explicit(flag, memory_order_relaxed))
+        atomic_store_explicit(flag, true, memory_order_relaxed);
+}
+
 void async_mark_dirty(belay_node *node, int primary)
 {
-    atomic_bool *dirty = &node->async->sent[primary].dirty;
-    if (!atomic_load_explicit(dirty, memory_order_relaxed))
-        atomic_store_explicit(dirty, true, memory_order_relaxed);
+    set(&node->async->sent[primary].dirty);
+}
+
+void async_mark_at_risk(belay_node *node, int primary)
+{
+    set(&node->async->sent[primary].at_risk);
 }
 
 void async_note_failure(belay_node *node, int status, uint32_t partition)
@@ -171,8 +181,10 @@ void async_applied(belay_node *node, int peer, uint32_t async_number, int status
     received->parked -= was_parked;
     if (was_parked)
         make_due(node, peer);
-    if (status >= 0 || status == BELAY_ERR_NOT_FOUND) /* removing what is not there is no failure */
+    if (status == BELAY_OK || status == BELAY_ERR_NOT_FOUND) /* removing what is not there is no failure */
         return;
+    if (status > 0) /* this node has no such cache, or does not hold the key */
+        status = BELAY_ERR_NODE_FAILED;
     struct message_header header = {
         .type = MESSAGE_ASYNC_FAILED, .status = status, .view = node->view->number};
     struct wire_async wire = {.async_number = async_number, .partition = partition};
@@ -284,29 +296,41 @@ static int progress(belay_node *node, bool *busy)
     return done;
 }
 
+/* What was written with FULL_SYNC is safe when its primary dies. */
+static void note_flushed(int *result, int flushed, bool at_risk)
+{
+    if (*result == BELAY_OK && (flushed != BELAY_ERR_NODE_FAILED || at_risk))
+        *result = flushed;
+}
+
 static int flush_primaries(belay_node *node, uint64_t deadline)
 {
     int result = BELAY_OK;
     struct waited_call *calls = calloc((size_t)node->view->nodes, sizeof *calls);
-    if (!calls)
+    bool *at_risk = calloc((size_t)node->view->nodes, sizeof *at_risk);
+    if (!calls || !at_risk) {
+        free(calls);
+        free(at_risk);
         return log_error(BELAY_ERR_NO_MEMORY, "no memory to flush %d nodes", node->view->nodes);
+    }
     for (int peer = 0; peer < node->view->nodes; ++peer) {
         if (peer == node->id || !atomic_exchange(&node->async->sent[peer].dirty, false))
             continue;
+        at_risk[peer] = atomic_exchange(&node->async->sent[peer].at_risk, false);
         waited_call_init(&calls[peer], peer, NULL, 0);
         int begun = node_call(node, peer, (struct message_header){.type = MESSAGE_FLUSH}, NULL, 0,
                               &calls[peer].call, deadline);
         if (begun != BELAY_OK) {
             calls[peer].call.answered = NULL;
-            result = result == BELAY_OK ? begun : result;
+            note_flushed(&result, begun, at_risk[peer]);
         }
     }
     for (int peer = 0; peer < node->view->nodes; ++peer) {
         if (!calls[peer].call.answered)
             continue;
-        int finished = node_finish_call(node, &calls[peer], deadline, "belay_flush");
-        result = result == BELAY_OK ? finished : result;
+        note_flushed(&result, node_finish_call(node, &calls[peer], deadline, "belay_flush"), at_risk[peer]);
     }
+    free(at_risk);
     free(calls);
     return result;
 }
@@ -322,12 +346,14 @@ int async_flush(belay_node *node, uint64_t deadline)
     return result != BELAY_OK ? result : fenced;
 }
 
-/* Updates to a lost primary that it had not acknowledged: nobody can tell whether they are applied. */
+/* Updates to a lost primary that did not wait for all copies: nobody can tell whether they are on any that is left. */
 static void peer_lost(belay_node *node, int peer)
 {
     struct async_state *async = node->async;
     uint32_t issued = atomic_load(&async->sent[peer].issued);
-    if (issued != atomic_exchange(&async->sent[peer].applied, issued))
+    atomic_store(&async->sent[peer].applied, issued);
+    atomic_store(&async->sent[peer].dirty, false);
+    if (atomic_exchange(&async->sent[peer].at_risk, false))
         async_note_failure(node, BELAY_ERR_NODE_FAILED, 0);
     for (struct flush **at = &async->flushes; *at;) {
         struct flush *flush = *at;

@@ -30,6 +30,9 @@ bool async_unsettled(const belay_node *node, int primary, uint64_t hash);
 /* This node has updated something at the primary: flush must go there. */
 void async_mark_dirty(belay_node *node, int primary);
 
+/* And what was updated does not wait for all copies: if the primary dies, flush has to tell. */
+void async_mark_at_risk(belay_node *node, int primary);
+
 /* An update of a partition here failed after its call had returned. */
 void async_note_failure(belay_node *node, int status, uint32_t partition);
 

@@ -39,26 +39,44 @@ struct belay_cache {
     uint8_t sync; /* belay_sync */
     int copies;   /* of each partition */
     uint32_t partition_count;
-    int *holders; /* node ids: copies[partition * copies + i], the primary first */
+    atomic_int *holders; /* node ids: [partition * copies + i], the primary first; -1: nobody. See map.h */
     struct partition *partitions;
     struct holder *peers; /* by node id */
     struct counters *counters;
     struct fetched_descriptor *fetched; /* by partition; NULL: every primary is mapped */
     struct known_block *blocks;         /* by node; where `fetched` is */
 
+    atomic_uint lost_count; /* partitions that are lost */
+    atomic_bool *lost;      /* by partition */
+
+    uint32_t view; /* in which it was made */
     struct cache_settings settings;
     uint32_t block_first, block_segments; /* descriptors of the copies here; none: ARENA_NO_SEGMENT */
     uint64_t block_offset;
     int open_count; /* handles; under the registry's lock */
 };
 
+static inline int cache_holder(const belay_cache *cache, uint32_t partition, int i)
+{
+    return atomic_load_explicit(&cache->holders[partition * (uint32_t)cache->copies + (uint32_t)i],
+                                memory_order_acquire);
+}
+
 static inline int cache_primary(const belay_cache *cache, uint32_t partition)
 {
-    return cache->holders[partition * (uint32_t)cache->copies];
+    return cache_holder(cache, partition, 0);
+}
+
+static inline bool cache_is_lost(const belay_cache *cache, uint32_t partition)
+{
+    return atomic_load_explicit(&cache->lost[partition], memory_order_acquire);
 }
 
 /* The partition's descriptor at a peer (or here), if it can be read by loads; else NULL. */
 const struct copy_descriptor *cache_mapped_descriptor(belay_cache *cache, int peer, uint32_t partition);
+
+/* The partition has another primary: what was kept of the former one's descriptor is of no use. */
+void cache_forget_descriptor(belay_cache *cache, uint32_t partition);
 
 /* A cache of this node by its number; NULL: there is none. */
 belay_cache *cache_find(belay_node *node, uint16_t number);
@@ -85,6 +103,7 @@ struct cache_registry {
     spin_lock staging_lock;
     uint32_t staging[STAGING_KEPT]; /* unused staging segments */
     int staging_count;
+    atomic_uint next_number; /* of a request of this node, see request_number() */
     uint32_t sweep_cache, sweep_partition; /* how far a sweep has come */
     bool sweeping;
 };

@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "cache/async.h"
 #include "cache/large.h"
+#include "cache/route.h"
 #include "cache/wire.h"
 
 #include <stdlib.h>
@@ -22,8 +23,6 @@ void client_operation(struct belay_request *request, enum operation_kind kind, c
     operation->expected = 0;
     operation->delta = 0;
     operation->entry_at = 0;
-    operation->old = NULL;
-    operation->old_capacity = 0;
     operation->status = BELAY_OK;
     operation->answer = (struct operation_answer){0};
     operation->failures_seen = PROVISION_NEVER_FAILED;
@@ -35,6 +34,26 @@ static void complete(struct belay_request *request, int status)
 {
     request->status = status;
     request->state = REQUEST_DONE;
+}
+
+/* The primary is lost, or not ready to serve: the same operation again, a little later. What it was told before it may have done. */
+static void again(struct belay_request *request, bool may_be_applied)
+{
+    enum { PAUSE_US = 50 };
+    struct operation *operation = &request->operation;
+    operation->repeated = operation->repeated || may_be_applied;
+    operation->entry_at = 0; /* a place at the old primary is gone with it */
+    request->again_at = clock_now() + PAUSE_US * 1000ull;
+    request->state = REQUEST_AGAIN;
+}
+
+/* Done, or stale: @p sent tells whether a primary may have applied it. */
+static void conclude(struct belay_request *request, int status, bool sent)
+{
+    if (route_is_stale(status))
+        again(request, sent && status == BELAY_ERR_NODE_FAILED);
+    else
+        complete(request, status);
 }
 
 static uint8_t sync_of(const belay_cache *cache, const belay_write_options *options, uint8_t kind)
@@ -85,7 +104,7 @@ static void begin_here(struct belay_request *request)
         if (result == BELAY_OK)
             result = large_place_here(partition, operation, request->deadline);
         if (result != BELAY_OK) {
-            complete(request, result);
+            conclude(request, result, false);
             return;
         }
     }
@@ -94,7 +113,7 @@ static void begin_here(struct belay_request *request)
     if (outcome == OPERATION_PENDING)
         request->state = REQUEST_HERE;
     else
-        complete(request, here_status(operation));
+        conclude(request, here_status(operation), false);
 }
 
 /* ---- At another node ---- */
@@ -107,9 +126,6 @@ static void answered(struct call *call, int status, const void *body, size_t len
     operation->status = status;
     if (length >= sizeof operation->answer) {
         memcpy(&operation->answer, body, sizeof operation->answer);
-        size_t old_length = length - sizeof operation->answer;
-        if (old_length > 0 && old_length <= operation->old_capacity)
-            memcpy(operation->old, (const unsigned char *)body + sizeof operation->answer, old_length);
     }
     atomic_store_explicit(&request->answered, true, memory_order_release);
 }
@@ -119,7 +135,6 @@ static uint64_t argument_of(const struct operation *operation)
     switch (operation->kind) {
     case OPERATION_COMPARE_AND_SET: return operation->expected;
     case OPERATION_FETCH_ADD: return (uint64_t)operation->delta;
-    case OPERATION_GET_AND_PUT: return operation->old_capacity;
     default: return 0;
     }
 }
@@ -156,15 +171,20 @@ static int send_update(struct belay_request *request)
                                .key_length = operation->key_length,
                                .value_length = operation->value_length,
                                .argument = argument_of(operation),
-                               .entry_at = operation->entry_at};
+                               .entry_at = operation->entry_at,
+                               .number = operation->origin.number};
     bool with_value = !operation->entry_at && operation->kind != OPERATION_REMOVE &&
                       operation->kind != OPERATION_FETCH_ADD && operation->value_length > 0;
     size_t value_length = with_value ? operation->value_length : 0;
     struct message_header header = {
-        .type = MESSAGE_UPDATE, .cache = cache->number, .view = cache->node->view->number};
+        .type = MESSAGE_UPDATE,
+        .flags = operation->repeated ? WIRE_REPEATED : 0,
+        .cache = cache->number,
+        .view = cache->node->view->number};
     if (operation->sync == BELAY_FULL_ASYNC) {
         int result = send_async(request, &header, &wire, value_length);
-        complete(request, result);
+        if (result == BELAY_OK)
+            complete(request, result);
         return result;
     }
     struct iovec parts[3] = {{&wire, sizeof wire},
@@ -181,21 +201,19 @@ static void begin_remote(struct belay_request *request)
 {
     struct operation *operation = &request->operation;
     belay_node *node = request->cache->node;
-    int result;
-    if (!view_alive(node->view, request->primary)) {
-        complete(request, log_quiet(BELAY_ERR_NODE_FAILED, "node %d, the primary of partition %u, is gone",
-                                    request->primary, request->partition));
-        return;
-    }
+    int result = BELAY_OK;
     async_mark_dirty(node, request->primary);
+    if (operation->sync == BELAY_PRIMARY_SYNC)
+        async_mark_at_risk(node, request->primary);
     if (operation->kind != OPERATION_REMOVE &&
         (size_t)operation->key_length + operation->value_length > WIRE_UPDATE_ROOM) {
-        result = check_beforehand(request);
+        if (!operation->repeated)
+            result = check_beforehand(request);
         if (result == BELAY_OK)
             result = large_place_remote(request->cache, request->partition, request->primary, operation,
                                         request->deadline);
         if (result != BELAY_OK) {
-            complete(request, result);
+            conclude(request, result, false);
             return;
         }
     }
@@ -204,7 +222,42 @@ static void begin_remote(struct belay_request *request)
         return;
     if (operation->entry_at)
         large_abandon_remote(request->cache, request->partition, request->primary, operation->entry_at);
-    complete(request, result);
+    conclude(request, result, false);
+}
+
+/* Numbers of this node's requests, handed to threads in blocks: no line is shared by the calls themselves. */
+static uint32_t next_number(const belay_node *node)
+{
+    enum { BLOCK = 1024 };
+    static _Thread_local __attribute__((tls_model("initial-exec"))) struct {
+        const belay_node *node;
+        uint32_t next, end;
+    } block;
+    if (block.node != node || block.next == block.end) {
+        block.node = node;
+        block.next = atomic_fetch_add(&node->caches->next_number, BLOCK);
+        block.end = block.next + BLOCK;
+    }
+    uint32_t number = block.next++;
+    return number ? number : block.next++;
+}
+
+/* To whoever is the primary now. */
+static void start(struct belay_request *request)
+{
+    belay_cache *cache = request->cache;
+    request->primary = cache_primary(cache, request->partition);
+    if (!route_is_clear(cache, request->primary) || atomic_load_explicit(&cache->lost_count, memory_order_relaxed)) {
+        int result = route_check_write(cache, request->partition);
+        if (result != BELAY_OK) {
+            conclude(request, result, false);
+            return;
+        }
+    }
+    if (request->primary == cache->node->id)
+        begin_here(request);
+    else
+        begin_remote(request);
 }
 
 void client_begin(struct belay_request *request, belay_cache *cache, const belay_write_options *options)
@@ -212,18 +265,16 @@ void client_begin(struct belay_request *request, belay_cache *cache, const belay
     struct operation *operation = &request->operation;
     operation->hash = key_hash(operation->key, operation->key_length);
     operation->sync = sync_of(cache, options, operation->kind);
-    operation->origin = (struct copy_origin){.client = (uint32_t)cache->node->id + 1};
+    operation->origin = (struct copy_origin){.client = (uint32_t)cache->node->id + 1,
+                                             .number = next_number(cache->node)};
+    operation->repeated = false;
     operation->finished = finished_here;
     request->cache = cache;
     request->partition = hash_partition(operation->hash, cache->partition_count);
-    request->primary = cache_primary(cache, request->partition);
     request->deadline = node_deadline(cache->node);
     counter_add(cache->counters, counter_shard(),
                 operation->kind == OPERATION_REMOVE ? COUNT_REMOVES : COUNT_PUTS, 1);
-    if (request->primary == cache->node->id)
-        begin_here(request);
-    else
-        begin_remote(request);
+    start(request);
 }
 
 /* ---- Completion ---- */
@@ -231,8 +282,8 @@ void client_begin(struct belay_request *request, belay_cache *cache, const belay
 static void finish_get(struct belay_request *request, int status)
 {
     struct lookup *lookup = &request->lookup;
-    if (status == READ_AGAIN)
-        status = lookup_request(request->cache, &lookup->key, lookup->buffer, lookup->capacity,
+    if (status == READ_AGAIN || route_is_stale(status))
+        status = lookup_settled(request->cache, &lookup->key, lookup->buffer, lookup->capacity,
                                 &lookup->result);
     if (request->value_length && (status == BELAY_OK || status == BELAY_ERR_TRUNCATED))
         *request->value_length = lookup->result.value_length;
@@ -253,13 +304,17 @@ bool client_completed(struct belay_request *request)
     switch (request->state) {
     case REQUEST_CALL:
         if (atomic_load_explicit(&request->answered, memory_order_acquire))
-            complete(request, request->operation.status);
+            conclude(request, request->operation.status, true);
         break;
     case REQUEST_HERE:
         if (atomic_load_explicit(&request->operation.done, memory_order_acquire))
             complete(request, here_status(&request->operation));
         break;
     case REQUEST_LOOKUP: poll_lookup(request); break;
+    case REQUEST_AGAIN:
+        if (clock_now() >= request->again_at)
+            start(request);
+        break;
     case REQUEST_DONE: break;
     }
     return request->state == REQUEST_DONE;
@@ -268,6 +323,11 @@ bool client_completed(struct belay_request *request)
 /* The deadline has passed. @return false: it is completing this moment, or cannot be given up (see operation.c). */
 static bool give_up(struct belay_request *request)
 {
+    if (request->state == REQUEST_AGAIN) {
+        complete(request, log_quiet(BELAY_ERR_NODE_FAILED, "no primary of partition %u of cache %s answers",
+                                    request->partition, request->cache->settings.name));
+        return true;
+    }
     if (request->state == REQUEST_CALL && calls_cancel(&request->cache->node->calls, &request->call)) {
         complete(request, log_quiet(BELAY_ERR_TIMEOUT, "node %d did not answer within %u ms",
                                     request->primary, request->cache->node->settings.operation_timeout_ms));
@@ -293,46 +353,38 @@ int client_finish(struct belay_request *request)
             wait.deadline = 0;
     }
     node_wait_end(&wait);
-    if (request->status == BELAY_ERR_NODE_FAILED)
-        log_quiet(request->status, "node %d failed", request->primary);
     return request->status;
 }
 
-/* ---- Old values that fit in no message: read, then compare and set, until nobody came between ---- */
+/* ---- Getting the old value: read, then compare and set, until nobody came between. So a caller that has to repeat itself
+ * at another primary has the old value. ---- */
 
-static int get_and_put_by_parts(struct belay_request *request, belay_cache *cache,
-                                const belay_write_options *options)
+int client_get_and_put(struct belay_request *request, belay_cache *cache, const belay_write_options *options,
+                       struct old_value *old)
 {
     struct operation *operation = &request->operation;
-    void *old = operation->old;
-    size_t capacity = operation->old_capacity;
+    uint64_t deadline = node_deadline(cache->node);
     int status;
     do {
-        struct read_result result;
-        status = lookup_get(cache, operation->key, operation->key_length, old, capacity, &result);
-        if (status != BELAY_OK && status != BELAY_ERR_NOT_FOUND) {
-            operation->answer.old_length = result.value_length;
+        struct read_result result = {0};
+        status = lookup_get(cache, operation->key, operation->key_length, old->buffer, old->capacity, &result);
+        old->length = status == BELAY_ERR_NOT_FOUND ? BELAY_NO_VALUE : result.value_length;
+        if (status != BELAY_OK && status != BELAY_ERR_NOT_FOUND)
             return status;
-        }
         operation->kind = OPERATION_COMPARE_AND_SET;
         operation->expected = status == BELAY_OK ? result.version : 0;
         operation->entry_at = 0;
         operation->failures_seen = PROVISION_NEVER_FAILED;
         client_begin(request, cache, options);
-        int set = client_finish(request);
-        operation->answer.old_length = status == BELAY_OK ? result.value_length : UINT64_MAX;
-        status = set;
-    } while (status == BELAY_ERR_CONFLICT && clock_now() < request->deadline);
+        status = client_finish(request);
+    } while (status == BELAY_ERR_CONFLICT && clock_now() < deadline);
     return status;
 }
 
 int client_update(struct belay_request *request, belay_cache *cache, const belay_write_options *options)
 {
     client_begin(request, cache, options);
-    int status = client_finish(request);
-    if (status == OPERATION_OLD_TOO_LARGE)
-        status = get_and_put_by_parts(request, cache, options);
-    return status;
+    return client_finish(request);
 }
 
 /* ---- Gets that do not wait ---- */
@@ -347,9 +399,8 @@ void client_begin_get(struct belay_request *request, belay_cache *cache, const v
     request->deadline = node_deadline(cache->node);
     request->value_length = value_length;
     request->old_number = NULL;
-    bool remote = request->primary != cache->node->id &&
+    bool remote = request->primary != cache->node->id && route_is_open(cache, request->partition) &&
                   !cache_mapped_descriptor(cache, request->primary, request->partition) &&
-                  view_alive(cache->node->view, request->primary) &&
                   !async_unsettled(cache->node, request->primary, wanted.hash);
     if (!remote) {
         struct read_result result;

@@ -14,7 +14,8 @@ enum request_state {
     REQUEST_DONE,  /* status is valid */
     REQUEST_CALL,  /* the primary will answer */
     REQUEST_HERE,  /* carried out here, on its way to the backups */
-    REQUEST_LOOKUP /* one-sided reads are in flight */
+    REQUEST_LOOKUP, /* one-sided reads are in flight */
+    REQUEST_AGAIN   /* its primary is lost, or not ready: it will be sent again */
 };
 
 struct belay_request {
@@ -24,6 +25,7 @@ struct belay_request {
     enum request_state state;
     int status;
     uint64_t deadline;
+    uint64_t again_at; /* REQUEST_AGAIN: not before; clock_now() */
     struct operation operation; /* of an update */
     struct call call;
     atomic_bool answered; /* operation.status and .answer are set */
@@ -42,7 +44,16 @@ bool client_completed(struct belay_request *request);
 /* Wait for it. @return the operation's result. */
 int client_finish(struct belay_request *request);
 
-/* Begin, wait, and do what a single request cannot (old values too large for a message). */
+/* Set a value and get the old one. *old: buffer and capacity are set by the caller, the length (BELAY_NO_VALUE: none) here, also
+ * with TRUNCATED. */
+struct old_value {
+    void *buffer;
+    size_t capacity, length;
+};
+int client_get_and_put(struct belay_request *request, belay_cache *cache, const belay_write_options *options,
+                       struct old_value *old);
+
+/* Begin and wait. */
 int client_update(struct belay_request *request, belay_cache *cache, const belay_write_options *options);
 
 /* Set up the operation of a request. */

@@ -27,6 +27,7 @@ struct registered {
     struct cache_settings settings;
     int first_node; /* whose settings these are */
     uint16_t number;
+    uint32_t view;
     bool open, ready;                 /* all servers have opened it; all copies stand */
     int status;                       /* of step 2 */
     char mismatch[MISMATCH_TEXT_MAX]; /* "": none */
@@ -65,12 +66,10 @@ static struct registered *find_name(belay_node *node, const char *name)
     return NULL;
 }
 
-static struct registered *add_name(belay_node *node, int peer, const struct cache_settings *settings)
+static struct registered *make_entry(belay_node *node, uint16_t number, int peer,
+                                     const struct cache_settings *settings)
 {
-    unsigned number = 0;
-    while (number < BELAY_CACHES_MAX && node->caches->registered[number])
-        ++number;
-    struct registered *entry = number < BELAY_CACHES_MAX ? calloc(1, sizeof *entry) : NULL;
+    struct registered *entry = calloc(1, sizeof *entry);
     if (!entry)
         return NULL;
     entry->opened = calloc((size_t)node->view->nodes, 1);
@@ -81,9 +80,18 @@ static struct registered *add_name(belay_node *node, int peer, const struct cach
     }
     entry->settings = *settings;
     entry->first_node = peer;
-    entry->number = (uint16_t)number;
+    entry->number = number;
     node->caches->registered[number] = entry;
     return entry;
+}
+
+static struct registered *add_name(belay_node *node, int peer, const struct cache_settings *settings)
+{
+    unsigned number = 0;
+    while (number < BELAY_CACHES_MAX &&
+           (node->caches->registered[number] || cache_find(node, (uint16_t)number)))
+        ++number;
+    return number < BELAY_CACHES_MAX ? make_entry(node, (uint16_t)number, peer, settings) : NULL;
 }
 
 static void drop(belay_node *node, struct registered *entry)
@@ -121,7 +129,7 @@ static void answer_list(belay_node *node, struct waiter **list, bool servers_onl
 /* Move the opening on as far as it can go. May drop the entry. */
 static void advance(belay_node *node, struct registered *entry)
 {
-    struct open_answer answer = {.number = entry->number, .settings = entry->settings};
+    struct open_answer answer = {.number = entry->number, .view = entry->view, .settings = entry->settings};
     if (entry->mismatch[0]) {
         answer_list(node, &entry->openers, false, BELAY_ERR_MISMATCH, entry->mismatch,
                     strlen(entry->mismatch));
@@ -129,8 +137,10 @@ static void advance(belay_node *node, struct registered *entry)
             drop(node, entry);
         return;
     }
-    if (!entry->open && all_servers(node, entry->opened))
+    if (!entry->open && all_servers(node, entry->opened)) {
         entry->open = true;
+        entry->view = answer.view = node->view->number;
+    }
     if (entry->open && !entry->ready && all_servers(node, entry->made)) {
         entry->ready = true;
         answer_list(node, &entry->readiers, false, entry->status, NULL, 0);
@@ -154,6 +164,23 @@ static void note_mismatch(struct registered *entry, int peer, const struct setti
              difference->right);
 }
 
+/* A cache that was opened with a coordinator that is gone: it stands, or this server would not have it. */
+static struct registered *inherit(belay_node *node, const struct cache_settings *settings)
+{
+    for (uint16_t number = 0; number < BELAY_CACHES_MAX; ++number) {
+        const belay_cache *cache = cache_find(node, number);
+        if (!cache || strcmp(cache->settings.name, settings->name) != 0)
+            continue;
+        struct registered *entry = make_entry(node, number, node->id, &cache->settings);
+        if (!entry)
+            return NULL;
+        entry->open = entry->ready = true;
+        entry->view = cache->view;
+        return entry;
+    }
+    return NULL;
+}
+
 static int handle_open(belay_node *node, int peer, const struct message_header *header, const void *body,
                        size_t length)
 {
@@ -166,6 +193,8 @@ static int handle_open(belay_node *node, int peer, const struct message_header *
     if (settings_check_cache(&settings) != BELAY_OK)
         return BELAY_ERR_PROTOCOL;
     struct registered *entry = find_name(node, settings.name);
+    if (!entry)
+        entry = inherit(node, &settings);
     if (!entry && !(entry = add_name(node, peer, &settings))) {
         node_reply(node, peer, header->call, BELAY_ERR_NO_MEMORY, NULL, 0);
         return BELAY_OK;
@@ -196,8 +225,12 @@ static int handle_ready(belay_node *node, int peer, const struct message_header 
     memcpy(&request, body, sizeof request);
     struct registered *entry = request.number < BELAY_CACHES_MAX ? node->caches->registered[request.number]
                                                                  : NULL;
-    if (!entry || request.status > 0)
+    if (request.status > 0)
         return BELAY_ERR_PROTOCOL;
+    if (!entry) { /* its coordinator is gone: the sender begins anew */
+        node_reply(node, peer, header->call, BELAY_ERR_NODE_FAILED, NULL, 0);
+        return BELAY_OK;
+    }
     entry->made[peer] = 1;
     if (request.status != BELAY_OK && entry->status == BELAY_OK)
         entry->status = request.status;

@@ -14,11 +14,17 @@ libbelay_la_SOURCES += \
     src/cache/lookup.h \
     src/cache/lookup_remote.c \
     src/cache/many.c \
+    src/cache/map.c \
+    src/cache/map.h \
     src/cache/many.h \
     src/cache/operation.c \
     src/cache/operation.h \
+    src/cache/partitions.c \
+    src/cache/partitions.h \
     src/cache/registry.c \
     src/cache/registry.h \
+    src/cache/route.c \
+    src/cache/route.h \
     src/cache/serve.c \
     src/cache/serve.h \
     src/cache/staging.c \

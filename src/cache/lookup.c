@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "cache/async.h"
 #include "cache/operation.h"
+#include "cache/route.h"
 #include "cache/wire.h"
 
 #include <string.h>
@@ -107,12 +108,14 @@ static int request_value(belay_cache *cache, int primary, const struct read_key 
     return BELAY_OK;
 }
 
-int lookup_request(belay_cache *cache, const struct read_key *key, void *buffer, size_t capacity,
+static int lookup_request(belay_cache *cache, const struct read_key *key, void *buffer, size_t capacity,
                    struct read_result *result)
 {
     enum { CHANGES_BORNE = 1000 };
     int primary = cache_primary(cache, hash_partition(key->hash, cache->partition_count));
     int status = BELAY_ERR_CONFLICT;
+    if (primary < 0)
+        return OPERATION_ELSEWHERE;
     counter_add(cache->counters, counter_shard(), COUNT_GETS_REQUESTED, 1);
     for (int i = 0; i < CHANGES_BORNE && status == BELAY_ERR_CONFLICT; ++i)
         status = request_value(cache, primary, key, buffer, capacity, result);
@@ -160,6 +163,8 @@ static int get_from(belay_cache *cache, int primary, const struct read_key *key,
                     void *buffer, size_t capacity, struct read_result *result)
 {
     unsigned shard = counter_shard();
+    if (__builtin_expect(primary < 0, 0))
+        return OPERATION_ELSEWHERE;
     const struct copy_descriptor *descriptor = cache_mapped_descriptor(cache, primary, partition);
     int status = READ_AGAIN;
     if (primary == cache->node->id) {
@@ -180,17 +185,44 @@ static int get_from(belay_cache *cache, int primary, const struct read_key *key,
     return status;
 }
 
+static int get_at_once(belay_cache *cache, const struct read_key *key, uint32_t partition, void *buffer,
+                       size_t capacity, struct read_result *result)
+{
+    int primary = cache_primary(cache, partition);
+    if (!route_is_clear(cache, primary)) {
+        int status = route_check(cache, partition);
+        if (status != BELAY_OK)
+            return status;
+    }
+    int status = get_from(cache, primary, key, partition, buffer, capacity, result);
+    /* What was read under a lease counts only if the lease still holds. */
+    if (cache->node->liveness.several_hosts && !liveness_leased(cache->node))
+        return OPERATION_ELSEWHERE;
+    return status == READ_AGAIN ? OPERATION_ELSEWHERE : status;
+}
+
+int lookup_settled(belay_cache *cache, const struct read_key *key, void *buffer, size_t capacity,
+                   struct read_result *result)
+{
+    struct route route;
+    int status;
+    uint32_t partition = hash_partition(key->hash, cache->partition_count);
+    route_begin(&route, cache, partition);
+    do
+        status = get_at_once(cache, key, partition, buffer, capacity, result);
+    while (route_repeats(&route, &status));
+    return status;
+}
+
 int lookup_get(belay_cache *cache, const void *key, size_t key_length, void *buffer, size_t capacity,
                struct read_result *result)
 {
     struct read_key wanted = {.hash = key_hash(key, key_length), .data = key, .length = key_length};
     uint32_t partition = hash_partition(wanted.hash, cache->partition_count);
-    int primary = cache_primary(cache, partition);
     result->retries = 0;
-    if (!view_alive(cache->node->view, primary))
-        return log_quiet(BELAY_ERR_NODE_FAILED, "node %d, the primary of partition %u, is gone", primary,
-                         partition);
-    int status = get_from(cache, primary, &wanted, partition, buffer, capacity, result);
+    int status = get_at_once(cache, &wanted, partition, buffer, capacity, result);
+    if (__builtin_expect(route_is_stale(status), 0))
+        status = lookup_settled(cache, &wanted, buffer, capacity, result);
     unsigned shard = counter_shard();
     counter_add(cache->counters, shard, COUNT_GETS, 1);
     counter_add(cache->counters, shard, COUNT_HITS, status == BELAY_OK || status == BELAY_ERR_TRUNCATED);

@@ -16,8 +16,8 @@
 int lookup_get(belay_cache *cache, const void *key, size_t key_length, void *buffer, size_t capacity,
                struct read_result *result);
 
-/* Ask the primary. */
-int lookup_request(belay_cache *cache, const struct read_key *key, void *buffer, size_t capacity,
+/* The same when a first attempt did not get through: waits while the primary changes over. */
+int lookup_settled(belay_cache *cache, const struct read_key *key, void *buffer, size_t capacity,
                    struct read_result *result);
 
 /* ---- RDMA reads in flight (lookup_remote.c) ---- */

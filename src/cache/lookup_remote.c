@@ -80,6 +80,14 @@ static void keep_descriptor(struct lookup *lookup)
     spin_release(&kept->lock);
 }
 
+void cache_forget_descriptor(belay_cache *cache, uint32_t partition)
+{
+    struct fetched_descriptor *kept = &cache->fetched[partition];
+    spin_acquire(&kept->lock);
+    kept->valid = false;
+    spin_release(&kept->lock);
+}
+
 static uint64_t descriptor_offset(const struct lookup *lookup)
 {
     return atomic_load_explicit(&lookup->cache->blocks[lookup->peer].offset, memory_order_acquire) +
@@ -184,6 +192,8 @@ static int take_descriptor(struct lookup *lookup)
         lookup->descriptor.partition != lookup->partition)
         return finish(lookup, log_error(BELAY_ERR_PROTOCOL, "node %d does not hold partition %u",
                                         lookup->peer, lookup->partition));
+    if (!lookup->descriptor.serving)
+        return finish(lookup, READ_AGAIN);
     keep_descriptor(lookup);
     return find_page(lookup);
 }

@@ -28,6 +28,8 @@ static void look_ahead(belay_cache *cache, const belay_get_item *item, struct ah
     ahead->hash = key_hash(item->key.data, item->key.length);
     ahead->partition = hash_partition(ahead->hash, cache->partition_count);
     int primary = cache_primary(cache, ahead->partition);
+    if (primary < 0)
+        return;
     ahead->descriptor = cache_mapped_descriptor(cache, primary, ahead->partition);
     if (!ahead->descriptor)
         return;

@@ -19,16 +19,6 @@ static enum operation_outcome answer_only(struct partition *partition, struct op
     return OPERATION_PENDING;
 }
 
-static int take_old_value(struct partition *partition, struct operation *operation,
-                          const struct copy_found *found)
-{
-    operation->answer.old_length = found->value_length;
-    if (found->value_length > operation->old_capacity)
-        return BELAY_ERR_TRUNCATED;
-    copy_value(partition->copy, found, 0, operation->old, found->value_length);
-    return BELAY_OK;
-}
-
 static int take_number(struct partition *partition, struct operation *operation,
                        const struct copy_found *found, int64_t *sum)
 {
@@ -51,9 +41,6 @@ static int check_condition(struct partition *partition, struct operation *operat
     case OPERATION_REMOVE: return present ? BELAY_OK : BELAY_ERR_NOT_FOUND;
     case OPERATION_COMPARE_AND_SET:
         return operation->expected == (present ? found->version : 0) ? BELAY_OK : BELAY_ERR_CONFLICT;
-    case OPERATION_GET_AND_PUT:
-        operation->answer.old_length = UINT64_MAX;
-        return present ? take_old_value(partition, operation, found) : BELAY_OK;
     case OPERATION_FETCH_ADD:
         operation->answer.old_number = 0;
         *sum = operation->delta;
@@ -148,7 +135,20 @@ static enum operation_outcome change_key(struct partition *partition, struct ope
 static void published(struct update *update)
 {
     struct operation *operation = (struct operation *)((char *)update - offsetof(struct operation, update));
+    if (update->abandoned)
+        operation->status = BELAY_ERR_EXCLUDED;
     operation->finished(operation);
+}
+
+/* A primary that is lost had applied it before: the answer it could not give. */
+static void answer_again(struct partition *partition, struct operation *operation,
+                         const struct copy_applied *applied)
+{
+    if (operation->entry_at)
+        operation_abandon(partition, operation->entry_at);
+    operation->status = BELAY_OK;
+    operation->answer.version = applied->version;
+    operation->answer.old_number = (int64_t)((uint64_t)applied->value - (uint64_t)operation->delta);
 }
 
 enum operation_outcome operation_execute(struct partition *partition, struct operation *operation)
@@ -156,8 +156,19 @@ enum operation_outcome operation_execute(struct partition *partition, struct ope
     struct copy_found found = {0};
     int64_t sum = 0;
     operation->update.published = published;
+    if (!partition_is_primary(partition) || partition->lost) {
+        operation->status = partition->lost ? BELAY_ERR_PARTITION_LOST : OPERATION_ELSEWHERE;
+        return OPERATION_EXECUTED;
+    }
     if (partition_must_wait(partition))
         return OPERATION_PARK;
+    const struct copy_applied *applied = operation->repeated
+                                             ? copy_applied_find(partition->copy, operation->origin)
+                                             : NULL;
+    if (applied) {
+        answer_again(partition, operation, applied);
+        return OPERATION_EXECUTED;
+    }
     if (operation->kind != OPERATION_PUT) {
         int looked = copy_find(partition->copy, operation->hash, operation->key, operation->key_length,
                                &found);
@@ -175,6 +186,8 @@ int operation_reserve(struct partition *partition, const void *key, size_t key_l
 {
     struct copy_change change;
     for (;;) {
+        if (!partition_is_primary(partition) || partition->lost)
+            return partition->lost ? BELAY_ERR_PARTITION_LOST : OPERATION_ELSEWHERE;
         if (partition_must_wait(partition))
             return FABRIC_AGAIN;
         int result = copy_reserve(partition->copy, key, key_length, value_length, entry_at, value_at,
@@ -195,7 +208,7 @@ int operation_reserve(struct partition *partition, const void *key, size_t key_l
 void operation_abandon(struct partition *partition, uint64_t entry_at)
 {
     struct copy_change change;
-    if (copy_abandon(partition->copy, entry_at, &change) == BELAY_OK)
+    if (partition->ready && copy_abandon(partition->copy, entry_at, &change) == BELAY_OK)
         partition_push_now(partition, &change);
 }
 
@@ -206,6 +219,8 @@ int operation_clear(struct partition *partition, uint32_t *failures_seen)
     struct copy_change change;
     bool finished = false;
     while (!finished) {
+        if (!partition_is_primary(partition) || partition->lost)
+            return partition->lost ? BELAY_ERR_PARTITION_LOST : OPERATION_ELSEWHERE;
         if (partition_must_wait(partition))
             return FABRIC_AGAIN;
         int result = copy_clear(partition->copy, (struct copy_origin){0}, &change, &finished);

@@ -15,21 +15,20 @@ enum operation_kind {
     OPERATION_PUT,
     OPERATION_PUT_IF_ABSENT,
     OPERATION_REPLACE,
-    OPERATION_GET_AND_PUT,
     OPERATION_COMPARE_AND_SET,
     OPERATION_FETCH_ADD,
     OPERATION_REMOVE,
     OPERATION_KINDS
 };
 
-/* A status beside BELAY_ERR_*: the old value does not fit in an answer; nothing was done. The caller gets it by
- * itself and then uses OPERATION_COMPARE_AND_SET. */
-enum { OPERATION_OLD_TOO_LARGE = 1 };
+/* A status beside BELAY_ERR_*. */
+enum {
+    OPERATION_ELSEWHERE = 2 /* this node is not the primary, or not yet: look at the map again, after a while */
+};
 
 struct operation_answer {
-    uint64_t version;    /* of the new entry */
-    uint64_t old_length; /* GET_AND_PUT: of the old value, or UINT64_MAX */
-    int64_t old_number;  /* FETCH_ADD */
+    uint64_t version;   /* of the new entry */
+    int64_t old_number; /* FETCH_ADD */
 };
 
 struct operation {
@@ -42,9 +41,8 @@ struct operation {
     uint64_t expected; /* COMPARE_AND_SET: version */
     int64_t delta;     /* FETCH_ADD */
     uint64_t entry_at; /* a reservation filled with the value; 0: the value is in `value` */
-    void *old;         /* GET_AND_PUT: where the old value goes */
-    size_t old_capacity;
     struct copy_origin origin;
+    bool repeated; /* sent before to a primary that is lost: it may have been applied */
 
     int status; /* result, valid when executed or finished */
     struct operation_answer answer;

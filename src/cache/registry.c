@@ -8,9 +8,10 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "cache/async.h"
+#include "cache/map.h"
+#include "cache/partitions.h"
 #include "cache/serve.h"
 #include "cache/staging.h"
-#include "cluster/affinity.h"
 #include "mirror/mirror.h"
 
 #include <stdlib.h>
@@ -25,33 +26,18 @@ belay_cache *cache_find(belay_node *node, uint16_t number)
     return atomic_load_explicit(&node->caches->caches[number], memory_order_acquire);
 }
 
-static struct partition *find_partition(belay_node *node, uint16_t number, uint32_t index)
-{
-    belay_cache *cache = cache_find(node, number);
-    return cache && index < cache->partition_count ? &cache->partitions[index] : NULL;
-}
-
 /* ---- Making a cache at this node ---- */
 
-static int assign_partitions(belay_cache *cache)
+static int make_map(belay_cache *cache, uint32_t from_view)
 {
-    const struct view *view = cache->node->view;
-    int wanted = cache->settings.cache_mode == BELAY_CACHE_REPLICATED ? view->servers
-                                                                      : 1 + (int)cache->settings.backups;
-    cache->copies = wanted < view->servers ? wanted : view->servers;
-    if (cache->copies - 1 > PARTITION_BACKUPS_MAX)
-        return log_error(BELAY_ERR_NOT_SUPPORTED, "cache %s: %d copies; at most %d are supported",
-                         cache->settings.name, cache->copies, PARTITION_BACKUPS_MAX + 1);
-    int *holders = malloc((size_t)cache->partition_count * (size_t)cache->copies * sizeof *holders);
-    if (!holders)
+    cache->lost = calloc(cache->partition_count, sizeof *cache->lost);
+    if (!cache->lost)
         return log_error(BELAY_ERR_NO_MEMORY, "cache %s: no memory for its map", cache->settings.name);
-    cache->holders = holders;
-    for (uint32_t i = 0; i < cache->partition_count; ++i) {
-        int count = affinity_assign(view, i, cache->copies, holders + (size_t)i * (size_t)cache->copies);
-        if (count != cache->copies)
-            return log_error(BELAY_ERR_NO_MEMORY, "cache %s: no memory for its map", cache->settings.name);
-    }
-    return BELAY_OK;
+    int result = map_create(cache, from_view);
+    for (uint32_t i = 0; result == BELAY_OK && i < cache->partition_count; ++i)
+        if (cache_primary(cache, i) == MAP_NOBODY)
+            partitions_note_lost(cache, i);
+    return result;
 }
 
 /* Descriptors of the copies here. */
@@ -60,7 +46,7 @@ static int take_block(belay_cache *cache)
     arena *a = cache->node->arena;
     if (cache->node->settings.role != BELAY_ROLE_SERVER)
         return BELAY_OK;
-    size_t bytes = (size_t)cache->partition_count * DESCRIPTOR_SIZE;
+    size_t bytes = 2 * (size_t)cache->partition_count * DESCRIPTOR_SIZE; /* the second half: spare ones */
     size_t segment_size = arena_segment_size(a);
     cache->block_segments = (uint32_t)((bytes + segment_size - 1) / segment_size);
     cache->block_first = arena_take_run(a, cache->block_segments);
@@ -82,13 +68,9 @@ static int make_partitions(belay_cache *cache)
                          cache->partition_count);
     memset(cache->partitions, 0, (size_t)cache->partition_count * sizeof *cache->partitions);
     for (uint32_t i = 0; i < cache->partition_count; ++i) {
-        struct partition *partition = &cache->partitions[i];
-        const int *nodes = cache->holders + (size_t)i * (size_t)cache->copies;
-        int result = partition_init(partition, cache->node, cache->number, i, nodes, (unsigned)cache->copies,
-                                    cache->block_offset + (uint64_t)i * DESCRIPTOR_SIZE);
+        int result = partitions_make(cache, i);
         if (result != BELAY_OK)
             return result;
-        partition->unpark = serve_unpark;
     }
     return BELAY_OK;
 }
@@ -123,12 +105,23 @@ static void cache_free(belay_cache *cache)
         arena_give(a, cache->block_first, cache->block_segments);
     }
     free(cache->partitions);
-    free(cache->holders);
+    map_destroy(cache);
+    free(cache->lost);
     free(cache->peers);
     free(cache->counters);
     free(cache->fetched);
     free(cache->blocks);
     free(cache);
+}
+
+/* From here on peers find it. */
+static void publish(belay_cache *cache)
+{
+    belay_node *node = cache->node;
+    if (cache->block_first != ARENA_NO_SEGMENT)
+        atomic_store_explicit(&arena_header_of(node->arena)->cache_block[cache->number], cache->block_offset,
+                              memory_order_release);
+    atomic_store_explicit(&node->caches->caches[cache->number], cache, memory_order_release);
 }
 
 static int cache_make(belay_node *node, const struct open_answer *agreed, belay_cache **out)
@@ -138,27 +131,28 @@ static int cache_make(belay_node *node, const struct open_answer *agreed, belay_
         return log_error(BELAY_ERR_NO_MEMORY, "cache %s: no memory", agreed->settings.name);
     cache->node = node;
     cache->number = (uint16_t)agreed->number;
+    cache->view = agreed->view;
     cache->settings = agreed->settings;
     cache->sync = (uint8_t)agreed->settings.write_synchronization_mode;
     cache->partition_count = agreed->settings.partitions;
     cache->block_first = ARENA_NO_SEGMENT;
     cache->open_count = 1;
-    int result = assign_partitions(cache);
+    cache_arena_of(node, node->id); /* make the view of the own arena */
+    spin_acquire(&node->state_lock); /* no other view meanwhile */
+    int result = make_map(cache, agreed->view);
     if (result == BELAY_OK)
         result = take_block(cache);
     if (result == BELAY_OK)
         result = make_partitions(cache);
     if (result == BELAY_OK)
         result = make_remote_state(cache);
-    if (result != BELAY_OK) {
+    if (result != BELAY_OK)
         cache_free(cache);
+    else
+        publish(cache);
+    spin_release(&node->state_lock);
+    if (result != BELAY_OK)
         return result;
-    }
-    cache_arena_of(node, node->id); /* make the view of the own arena */
-    if (cache->block_first != ARENA_NO_SEGMENT)
-        atomic_store_explicit(&arena_header_of(node->arena)->cache_block[cache->number], cache->block_offset,
-                              memory_order_release);
-    atomic_store_explicit(&node->caches->caches[cache->number], cache, memory_order_release);
     *out = cache;
     return BELAY_OK;
 }
@@ -175,9 +169,11 @@ static int ask_coordinator(belay_node *node, const struct cache_settings *settin
     struct waited_call call;
     struct message_header header = {.type = MESSAGE_CACHE_OPEN};
     struct iovec part = part_of(settings, sizeof *settings);
-    waited_call_init(&call, view_coordinator(node->view), &answer, sizeof answer);
+    waited_call_init(&call, view_first_server(node->view), &answer, sizeof answer);
     int result = node_call_wait(node, call.call.peer, header, &part, 1, &call, node_deadline(node),
                                 "belay_cache_open");
+    if (result == BELAY_ERR_NODE_FAILED)
+        return result; /* its successor is asked */
     if (result == BELAY_ERR_TIMEOUT)
         return log_error(result, "cache %s: not every server has opened it within %u ms", settings->name,
                          node->settings.operation_timeout_ms);
@@ -202,7 +198,7 @@ static int tell_ready(belay_node *node, uint32_t number, int status)
     struct ready_request request = {.number = number, .status = status};
     struct message_header header = {.type = MESSAGE_CACHE_READY};
     struct iovec part = {&request, sizeof request};
-    waited_call_init(&call, view_coordinator(node->view), NULL, 0);
+    waited_call_init(&call, view_first_server(node->view), NULL, 0);
     return node_call_wait(node, call.call.peer, header, &part, 1, &call, node_deadline(node),
                           "belay_cache_open");
 }
@@ -241,12 +237,64 @@ static int make_or_reopen(belay_node *node, const struct open_answer *agreed, be
     return result;
 }
 
+/* The map of a cache begins with the view that the coordinator saw. */
+static void wait_for_view(belay_node *node, uint32_t number)
+{
+    struct node_wait wait;
+    node_wait_begin(&wait, node, node_deadline(node));
+    while (atomic_load_explicit(&node->view->number, memory_order_acquire) < number && node_wait_more(&wait))
+        ;
+    node_wait_end(&wait);
+}
+
+static void take_back(belay_cache *cache)
+{
+    belay_node *node = cache->node;
+    pthread_mutex_lock(&node->caches->lock);
+    spin_acquire(&node->state_lock); /* peers may ask for it at any moment */
+    cache_free(cache);
+    spin_release(&node->state_lock);
+    pthread_mutex_unlock(&node->caches->lock);
+}
+
+/* @return NODE_FAILED: the coordinator is gone, another one is to be asked. */
+static int open_once(belay_node *node, const struct cache_settings *settings, belay_cache **out)
+{
+    struct open_answer agreed;
+    belay_cache *cache;
+    int result = ask_coordinator(node, settings, &agreed);
+    if (result != BELAY_OK)
+        return result;
+    wait_for_view(node, agreed.view);
+    result = make_or_reopen(node, &agreed, &cache);
+    if (node->settings.role != BELAY_ROLE_SERVER) {
+        if (result == BELAY_OK)
+            *out = cache;
+        return result;
+    }
+    int ready = tell_ready(node, agreed.number, result);
+    if (result != BELAY_OK)
+        return result;
+    if (ready == BELAY_ERR_NODE_FAILED) {
+        registry_close(cache); /* it is kept for the next try */
+        return ready;
+    }
+    if (ready != BELAY_OK) {
+        take_back(cache);
+        return log_error(ready, "cache %s: not every server could make its copies: %s", settings->name,
+                         belay_strerror(ready));
+    }
+    *out = cache;
+    return BELAY_OK;
+}
+
 int registry_open(belay_node *node, const belay_cache_config *config, belay_cache **out)
 {
     struct cache_settings settings;
-    struct open_answer agreed;
     belay_cache *cache;
-    int result = settings_resolve_cache(config, node->config_file, &settings);
+    int result = node_excluded(node) ? node_refuse(node) : BELAY_OK;
+    if (result == BELAY_OK)
+        result = settings_resolve_cache(config, node->config_file, &settings);
     if (result != BELAY_OK)
         return result;
     if (settings.atomicity_mode == BELAY_TRANSACTIONAL)
@@ -261,24 +309,10 @@ int registry_open(belay_node *node, const belay_cache_config *config, belay_cach
             *out = cache;
         return result;
     }
-    result = ask_coordinator(node, &settings, &agreed);
-    if (result != BELAY_OK)
-        return result;
-    result = make_or_reopen(node, &agreed, &cache);
-    if (node->settings.role == BELAY_ROLE_SERVER) {
-        int ready = tell_ready(node, agreed.number, result);
-        if (result == BELAY_OK && ready != BELAY_OK) {
-            pthread_mutex_lock(&node->caches->lock);
-            spin_acquire(&node->state_lock); /* peers may ask for it at any moment */
-            cache_free(cache);
-            spin_release(&node->state_lock);
-            pthread_mutex_unlock(&node->caches->lock);
-            return log_error(ready, "cache %s: not every server could make its copies: %s", settings.name,
-                             belay_strerror(ready));
-        }
-    }
-    if (result == BELAY_OK)
-        *out = cache;
+    uint64_t deadline = node_deadline(node);
+    do
+        result = open_once(node, &settings, out);
+    while (result == BELAY_ERR_NODE_FAILED && !node_excluded(node) && clock_now() < deadline);
     return result;
 }
 
@@ -292,16 +326,6 @@ void registry_close(belay_cache *cache)
 }
 
 /* ---- All caches ---- */
-
-static void peer_lost(belay_node *node, int peer)
-{
-    for (uint16_t number = 0; number < BELAY_CACHES_MAX; ++number) {
-        belay_cache *cache = cache_find(node, number);
-        for (uint32_t i = 0; cache && i < cache->partition_count; ++i)
-            if (cache->partitions[i].copy)
-                partition_node_lost(&cache->partitions[i], peer);
-    }
-}
 
 static int handle_sweep(belay_node *node, int peer, const struct message_header *header, const void *body,
                         size_t length)
@@ -372,7 +396,7 @@ int registry_create(belay_node *node)
     }
     pthread_mutex_init(&registry->lock, NULL);
     node->caches = registry;
-    int result = mirror_create(node, find_partition);
+    int result = mirror_create(node, partitions_find, partitions_walk);
     if (result == BELAY_OK)
         result = async_create(node);
     if (result != BELAY_OK) {
@@ -384,7 +408,7 @@ int registry_create(belay_node *node)
     serve_register(node);
     node_handle(node, MESSAGE_SWEEP, handle_sweep);
     node_add_progress_hook(node, progress);
-    node_add_lost_hook(node, peer_lost);
+    partitions_register(node);
     return BELAY_OK;
 }
 

@@ -9,6 +9,7 @@
  * difference. MESSAGE_CACHE_READY: struct ready_request; no body in the answer. */
 struct open_answer {
     uint32_t number;
+    uint32_t view; /* in which the cache was made: its map begins there */
     struct cache_settings settings;
 };
 

@@ -8,9 +8,11 @@
  */
 #include "cache/serve.h"
 
+#include "base/fault.h"
 #include "base/log.h"
 #include "cache/async.h"
 #include "cache/operation.h"
+#include "cache/whole.h"
 #include "cache/wire.h"
 
 #include <stdlib.h>
@@ -34,8 +36,7 @@ struct request {
     uint64_t hash;
     uint32_t failures_seen;
     bool was_parked;
-    unsigned char *bytes;     /* own copy of key and value; NULL: the message's */
-    unsigned char *old_value; /* of a GET_AND_PUT */
+    unsigned char *bytes; /* own copy of key and value; NULL: the message's */
     struct operation operation;
     struct request *next_free;
 };
@@ -59,14 +60,12 @@ static struct request *request_new(struct partition *partition, int peer, const 
     request->failures_seen = PROVISION_NEVER_FAILED;
     request->was_parked = false;
     request->bytes = NULL;
-    request->old_value = NULL;
     return request;
 }
 
 static void request_free(struct request *request)
 {
     free(request->bytes);
-    free(request->old_value);
     struct cache_registry *registry = request->partition->node->caches;
     if (registry->free_request_count >= REQUESTS_KEPT) {
         free(request);
@@ -85,14 +84,32 @@ void serve_free_requests(struct cache_registry *registry)
     }
 }
 
-/* The partition of a key, if this node is its primary. */
+/* The partition of a key; that this node is its primary is checked under its lock. */
 static struct partition *find_primary(belay_node *node, uint16_t number, uint64_t hash)
 {
     belay_cache *cache = cache_find(node, number);
-    if (!cache)
-        return NULL;
-    struct partition *partition = &cache->partitions[hash_partition(hash, cache->partition_count)];
-    return partition_is_primary(partition) ? partition : NULL;
+    return cache ? &cache->partitions[hash_partition(hash, cache->partition_count)] : NULL;
+}
+
+/* Why a request to this partition can not be served at all; BELAY_OK: it can, perhaps later. The lock is held. */
+static int not_here(const struct partition *partition)
+{
+    if (partition->lost)
+        return BELAY_ERR_PARTITION_LOST;
+    return partition_is_primary(partition) ? BELAY_OK : OPERATION_ELSEWHERE;
+}
+
+/* Its sender has a view that does not hold here yet: wait for it. */
+static bool is_ahead(const struct request *request)
+{
+    return request->header.view > request->partition->node->view->number;
+}
+
+/* The same for a question that is not parked. */
+static int not_ready(const struct partition *partition)
+{
+    int status = not_here(partition);
+    return status == BELAY_OK && !partition->ready ? OPERATION_ELSEWHERE : status;
 }
 
 /* ---- Parking ---- */
@@ -181,11 +198,10 @@ static void answer_update(struct request *request)
                                     .call = request->header.call,
                                     .status = operation->status,
                                     .view = node->view->number};
-    bool with_old = operation->kind == OPERATION_GET_AND_PUT && operation->status == BELAY_OK &&
-                    operation->answer.old_length != UINT64_MAX;
-    struct iovec parts[2] = {{&operation->answer, sizeof operation->answer},
-                             {operation->old, with_old ? operation->answer.old_length : 0}};
-    node_send(node, request->peer, &header, parts, with_old ? 2 : 1, FABRIC_QUEUE);
+    struct iovec part = {&operation->answer, sizeof operation->answer};
+    FAULT_POINT("reply-before");
+    node_send(node, request->peer, &header, &part, 1, FABRIC_QUEUE);
+    FAULT_POINT("reply-after");
 }
 
 static void answer_pending(struct operation *operation)
@@ -195,21 +211,13 @@ static void answer_pending(struct operation *operation)
     request_free(request);
 }
 
-/* An old value that the caller would take, but no message carries: the caller fetches it by itself. */
-static void tell_too_large(struct request *request)
-{
-    struct operation *operation = &request->operation;
-    if (operation->kind == OPERATION_GET_AND_PUT && operation->status == BELAY_ERR_TRUNCATED &&
-        operation->answer.old_length <= request->wire.update.argument)
-        operation->status = OPERATION_OLD_TOO_LARGE;
-}
-
 static bool attempt_update(struct request *request)
 {
+    if (is_ahead(request))
+        return false;
     enum operation_outcome outcome = operation_execute(request->partition, &request->operation);
     if (outcome == OPERATION_PARK)
         return false;
-    tell_too_large(request);
     if (outcome == OPERATION_EXECUTED)
         answer_pending(&request->operation);
     return true;
@@ -229,22 +237,11 @@ static void prepare_operation(struct request *request)
     operation->expected = wire->argument;
     operation->delta = (int64_t)wire->argument;
     operation->entry_at = wire->entry_at;
-    operation->old = NULL;
-    operation->old_capacity = 0;
+    operation->repeated = request->header.flags & WIRE_REPEATED;
     operation->origin = (struct copy_origin){.client = (uint32_t)request->peer + 1, .number = wire->number};
     operation->answer = (struct operation_answer){0};
     operation->failures_seen = PROVISION_NEVER_FAILED;
     operation->finished = answer_pending;
-}
-
-/* Room for the old value: what the caller takes, as far as a message can carry it. */
-static bool make_old_room(struct request *request)
-{
-    uint64_t wanted = request->wire.update.argument;
-    struct operation *operation = &request->operation;
-    operation->old_capacity = wanted < WIRE_OLD_ROOM ? wanted : WIRE_OLD_ROOM;
-    operation->old = request->old_value = malloc(operation->old_capacity + 1);
-    return operation->old != NULL;
 }
 
 static int handle_update(belay_node *node, int peer, const struct message_header *header, const void *body,
@@ -263,7 +260,7 @@ static int handle_update(belay_node *node, int peer, const struct message_header
     if (header->call == 0)
         async_received(node, peer, wire.async_number);
     if (!request) {
-        int status = partition ? BELAY_ERR_NO_MEMORY : BELAY_ERR_CLOSED;
+        int status = partition ? BELAY_ERR_NO_MEMORY : OPERATION_ELSEWHERE;
         if (header->call == 0)
             async_applied(node, peer, wire.async_number, status, 0, false);
         refuse(node, peer, header, status);
@@ -276,11 +273,6 @@ static int handle_update(belay_node *node, int peer, const struct message_header
     request->value = key + wire.key_length;
     request->hash = hash;
     prepare_operation(request);
-    if (wire.kind == OPERATION_GET_AND_PUT && !make_old_room(request)) {
-        refuse(node, peer, header, BELAY_ERR_NO_MEMORY);
-        request_free(request);
-        return BELAY_OK;
-    }
     begin(request, carries_value(&wire) ? wire.value_length : 0);
     return BELAY_OK;
 }
@@ -316,7 +308,19 @@ static bool attempt_get(struct request *request)
     } answer;
     struct copy_found found = {0};
     size_t length = 0;
-    int status = copy_find(partition->copy, request->hash, request->key, request->key_length, &found);
+    if (is_ahead(request))
+        return false;
+    int status = not_here(partition);
+    if (status != BELAY_OK) {
+        refuse(partition->node, request->peer, &request->header, status);
+        request_free(request);
+        return true;
+    }
+    if (!partition->ready) {
+        partition_activate(partition);
+        return false;
+    }
+    status = copy_find(partition->copy, request->hash, request->key, request->key_length, &found);
     if (found.pending)
         return false;
     if (status == BELAY_OK)
@@ -340,7 +344,7 @@ static int handle_get(belay_node *node, int peer, const struct message_header *h
     struct partition *partition = find_primary(node, header->cache, hash);
     struct request *request = partition ? request_new(partition, peer, header) : NULL;
     if (!request) {
-        refuse(node, peer, header, partition ? BELAY_ERR_NO_MEMORY : BELAY_ERR_CLOSED);
+        refuse(node, peer, header, partition ? BELAY_ERR_NO_MEMORY : OPERATION_ELSEWHERE);
         return BELAY_OK;
     }
     request->attempt = attempt_get;
@@ -374,6 +378,8 @@ static bool attempt_reserve(struct request *request)
     struct partition *partition = request->partition;
     const struct wire_reserve *wire = &request->wire.reserve;
     struct wire_place place;
+    if (is_ahead(request))
+        return false;
     int result = operation_reserve(partition, request->key, request->key_length, wire->value_length,
                                    &request->failures_seen, &place.entry_at, &place.value_at);
     if (result == FABRIC_AGAIN)
@@ -405,7 +411,7 @@ static int handle_reserve(belay_node *node, int peer, const struct message_heade
     struct partition *partition = find_primary(node, header->cache, hash);
     struct request *request = partition ? request_new(partition, peer, header) : NULL;
     if (!request) {
-        refuse(node, peer, header, partition ? BELAY_ERR_NO_MEMORY : BELAY_ERR_CLOSED);
+        refuse(node, peer, header, partition ? BELAY_ERR_NO_MEMORY : OPERATION_ELSEWHERE);
         return BELAY_OK;
     }
     request->attempt = attempt_reserve;
@@ -417,11 +423,11 @@ static int handle_reserve(belay_node *node, int peer, const struct message_heade
     return BELAY_OK;
 }
 
-/* A partition by number, of which this node is the primary. */
+/* A partition by number. */
 static struct partition *own_partition(belay_node *node, uint16_t number, uint64_t index)
 {
     belay_cache *cache = cache_find(node, number);
-    if (!cache || index >= cache->partition_count || !partition_is_primary(&cache->partitions[index]))
+    if (!cache || index >= cache->partition_count)
         return NULL;
     return &cache->partitions[index];
 }
@@ -438,7 +444,10 @@ static int handle_map(belay_node *node, int peer, const struct message_header *h
         return BELAY_ERR_PROTOCOL;
     struct wire_place place = {.first = wire.first, .count = wire.count};
     spin_acquire(&partition->lock);
-    answer_place(partition, peer, header->call, &place);
+    if (partition->ready)
+        answer_place(partition, peer, header->call, &place);
+    else
+        refuse(node, peer, header, OPERATION_ELSEWHERE);
     spin_release(&partition->lock);
     return BELAY_OK;
 }
@@ -464,6 +473,8 @@ static int handle_abandon(belay_node *node, int peer, const struct message_heade
 
 static bool attempt_clear(struct request *request)
 {
+    if (is_ahead(request))
+        return false;
     int result = operation_clear(request->partition, &request->failures_seen);
     if (result == FABRIC_AGAIN)
         return false;
@@ -506,30 +517,54 @@ static int handle_keys(belay_node *node, int peer, const struct message_header *
                                                                                 partition->descriptor_offset);
     answer.cursor = wire.cursor;
     spin_acquire(&partition->lock);
-    long used = copy_list_keys(view, descriptor, &answer.cursor, answer.keys, sizeof answer.keys);
+    int status = not_ready(partition);
+    long used = status == BELAY_OK
+                    ? copy_list_keys(view, descriptor, &answer.cursor, answer.keys, sizeof answer.keys)
+                    : 0;
     spin_release(&partition->lock);
-    node_reply(node, peer, header->call, used < 0 ? (int)used : BELAY_OK, &answer,
-               offsetof(struct wire_keys_answer, keys) + (used < 0 ? 0 : (size_t)used));
+    if (used < 0)
+        status = (int)used;
+    node_reply(node, peer, header->call, status, &answer,
+               status == BELAY_OK ? offsetof(struct wire_keys_answer, keys) + (size_t)used : 0);
     return BELAY_OK;
 }
 
 static int handle_size(belay_node *node, int peer, const struct message_header *header, const void *body,
                        size_t length)
 {
-    (void)body;
-    belay_cache *cache = cache_find(node, header->cache);
-    if (!cache || length != 0)
-        return BELAY_ERR_PROTOCOL;
+    uint32_t number;
     uint64_t entries = 0;
-    for (uint32_t i = 0; i < cache->partition_count; ++i) {
-        struct partition *partition = &cache->partitions[i];
-        if (!partition_is_primary(partition))
-            continue;
+    if (length != sizeof number)
+        return BELAY_ERR_PROTOCOL;
+    memcpy(&number, body, sizeof number);
+    struct partition *partition = own_partition(node, header->cache, number);
+    if (!partition)
+        return BELAY_ERR_PROTOCOL;
+    spin_acquire(&partition->lock);
+    int status = not_ready(partition);
+    if (status == BELAY_OK)
+        entries = copy_entries(partition->copy);
+    spin_release(&partition->lock);
+    node_reply(node, peer, header->call, status, &entries, status == BELAY_OK ? sizeof entries : 0);
+    return BELAY_OK;
+}
+
+static int handle_sizes(belay_node *node, int peer, const struct message_header *header, const void *body,
+                        size_t length)
+{
+    belay_cache *cache = cache_find(node, header->cache);
+    uint64_t sizes[WHOLE_SIZES_PER_MESSAGE];
+    uint32_t first, count = 0;
+    if (length != sizeof first)
+        return BELAY_ERR_PROTOCOL;
+    memcpy(&first, body, sizeof first);
+    for (; cache && first + count < cache->partition_count && count < WHOLE_SIZES_PER_MESSAGE; ++count) {
+        struct partition *partition = &cache->partitions[first + count];
         spin_acquire(&partition->lock);
-        entries += copy_entries(partition->copy);
+        sizes[count] = partition->ready ? copy_entries(partition->copy) : WHOLE_SIZE_UNKNOWN;
         spin_release(&partition->lock);
     }
-    node_reply(node, peer, header->call, BELAY_OK, &entries, sizeof entries);
+    node_reply(node, peer, header->call, BELAY_OK, sizes, count * sizeof sizes[0]);
     return BELAY_OK;
 }
 
@@ -542,5 +577,6 @@ void serve_register(belay_node *node)
     node_handle(node, MESSAGE_ABANDON, handle_abandon);
     node_handle(node, MESSAGE_CLEAR, handle_clear);
     node_handle(node, MESSAGE_SIZE, handle_size);
+    node_handle(node, MESSAGE_SIZES, handle_sizes);
     node_handle(node, MESSAGE_KEYS, handle_keys);
 }

@@ -4,60 +4,103 @@
 #include "base/log.h"
 #include "cache/async.h"
 #include "cache/client.h"
+#include "cache/route.h"
 #include "cache/wire.h"
 #include "mirror/verify.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-/* Calls to many nodes or partitions, a window of them in flight. */
-enum { WINDOW = 32 };
+int whole_ask_primary(belay_cache *cache, uint32_t partition, const struct whole_question *question,
+                      void *answer, size_t capacity, size_t *length, const char *what)
+{
+    belay_node *node = cache->node;
+    struct message_header header = {.type = (uint8_t)question->type, .cache = cache->number};
+    struct iovec part = part_of(question->body, question->length);
+    struct waited_call call;
+    struct route route;
+    int result;
+    route_begin(&route, cache, partition);
+    do {
+        int primary = cache_primary(cache, partition);
+        waited_call_init(&call, primary, answer, capacity);
+        result = route_check(cache, partition);
+        if (result == BELAY_OK)
+            result = node_call_wait(node, primary, header, &part, 1, &call, node_deadline(node), what);
+    } while (route_repeats(&route, &result));
+    *length = call.length;
+    return result;
+}
+
+/* ---- Size ---- */
+
+static int size_of_partition(belay_cache *cache, uint32_t partition, uint64_t *entries)
+{
+    struct whole_question question = {.type = MESSAGE_SIZE, .body = &partition, .length = sizeof partition};
+    size_t length;
+    return whole_ask_primary(cache, partition, &question, entries, sizeof *entries, &length, "belay_size");
+}
+
+/* What a node has as a primary is asked of it at once; only partitions that change over are asked for one by one. */
+static int sizes_at(belay_cache *cache, int peer, uint64_t *sizes)
+{
+    belay_node *node = cache->node;
+    for (uint32_t first = 0; first < cache->partition_count; first += WHOLE_SIZES_PER_MESSAGE) {
+        struct waited_call call;
+        struct message_header header = {.type = MESSAGE_SIZES, .cache = cache->number};
+        struct iovec part = part_of(&first, sizeof first);
+        uint64_t answer[WHOLE_SIZES_PER_MESSAGE];
+        waited_call_init(&call, peer, answer, sizeof answer);
+        int result = node_call_wait(node, peer, header, &part, 1, &call, node_deadline(node), "belay_size");
+        if (result != BELAY_OK)
+            return result;
+        for (uint32_t i = 0; i < call.length / sizeof answer[0] && first + i < cache->partition_count; ++i)
+            if (answer[i] != WHOLE_SIZE_UNKNOWN)
+                sizes[first + i] = answer[i];
+    }
+    return BELAY_OK;
+}
 
 int whole_size(belay_cache *cache, uint64_t *entries)
 {
     belay_node *node = cache->node;
-    uint64_t sum = 0;
-    for (int peer = 0; peer < node->view->nodes; ++peer) {
-        struct waited_call call;
-        uint64_t part = 0;
-        if (!node->view->members[peer].server || !view_alive(node->view, peer))
-            continue;
-        waited_call_init(&call, peer, &part, sizeof part);
-        int result = node_call_wait(node, peer,
-                                    (struct message_header){.type = MESSAGE_SIZE, .cache = cache->number},
-                                    NULL, 0, &call, node_deadline(node), "belay_size");
-        if (result != BELAY_OK)
-            return result;
-        sum += part;
+    uint64_t *sizes = malloc(cache->partition_count * sizeof *sizes), sum = 0;
+    int result = BELAY_OK;
+    if (!sizes)
+        return log_error(BELAY_ERR_NO_MEMORY, "belay_size: no memory");
+    for (uint32_t i = 0; i < cache->partition_count; ++i)
+        sizes[i] = WHOLE_SIZE_UNKNOWN;
+    for (int peer = 0; peer < node->view->nodes && result == BELAY_OK; ++peer)
+        if (node->view->members[peer].server && view_alive(node->view, peer))
+            result = sizes_at(cache, peer, sizes);
+    if (result == BELAY_ERR_NODE_FAILED)
+        result = BELAY_OK; /* its partitions have other primaries soon */
+    for (uint32_t i = 0; i < cache->partition_count && result == BELAY_OK; ++i) {
+        if (sizes[i] == WHOLE_SIZE_UNKNOWN)
+            result = size_of_partition(cache, i, &sizes[i]);
+        sum += sizes[i];
     }
-    *entries = sum;
-    return BELAY_OK;
+    free(sizes);
+    if (result == BELAY_OK)
+        *entries = sum;
+    return result;
 }
 
-static int begin_clear(belay_cache *cache, uint32_t partition, struct waited_call *call)
+/* ---- Clear ---- */
+
+static int clear_partition(belay_cache *cache, uint32_t partition)
 {
-    struct message_header header = {.type = MESSAGE_CLEAR, .cache = cache->number};
-    struct iovec part = {&partition, sizeof partition};
-    int primary = cache_primary(cache, partition);
-    waited_call_init(call, primary, NULL, 0);
-    async_mark_dirty(cache->node, primary);
-    return node_call(cache->node, primary, header, &part, 1, &call->call, node_deadline(cache->node));
+    struct whole_question question = {.type = MESSAGE_CLEAR, .body = &partition, .length = sizeof partition};
+    size_t length;
+    async_mark_dirty(cache->node, cache_primary(cache, partition));
+    return whole_ask_primary(cache, partition, &question, NULL, 0, &length, "belay_clear");
 }
 
 int whole_clear(belay_cache *cache)
 {
-    struct waited_call calls[WINDOW];
     int result = BELAY_OK;
-    for (uint32_t first = 0; first < cache->partition_count && result == BELAY_OK; first += WINDOW) {
-        uint32_t begun = 0;
-        for (; begun < WINDOW && first + begun < cache->partition_count && result == BELAY_OK; ++begun)
-            result = begin_clear(cache, first + begun, &calls[begun]);
-        begun -= result != BELAY_OK;
-        for (uint32_t i = 0; i < begun; ++i) {
-            int cleared = node_finish_call(cache->node, &calls[i], node_deadline(cache->node), "belay_clear");
-            result = result == BELAY_OK ? cleared : result;
-        }
-    }
+    for (uint32_t i = 0; i < cache->partition_count && result == BELAY_OK; ++i)
+        result = clear_partition(cache, i);
     return result == BELAY_OK ? async_flush(cache->node, node_deadline(cache->node)) : result;
 }
 
@@ -116,20 +159,17 @@ static int iterate_partition(struct iteration *iteration, uint32_t partition)
     struct wire_keys wire = {.partition = partition};
     struct wire_keys_answer answer;
     while (wire.cursor.prefix < KEY_PREFIX_END) {
-        struct waited_call call;
-        struct iovec part = {&wire, sizeof wire};
-        struct message_header header = {.type = MESSAGE_KEYS, .cache = cache->number};
-        int primary = cache_primary(cache, partition);
-        waited_call_init(&call, primary, &answer, sizeof answer);
-        int status = node_call_wait(cache->node, primary, header, &part, 1, &call, node_deadline(cache->node),
-                                    "belay_iterate");
+        struct whole_question question = {.type = MESSAGE_KEYS, .body = &wire, .length = sizeof wire};
+        size_t length;
+        int status = whole_ask_primary(cache, partition, &question, &answer, sizeof answer, &length,
+                                       "belay_iterate");
         if (status != BELAY_OK)
             return status;
-        if (call.length < offsetof(struct wire_keys_answer, keys) || call.length > sizeof answer ||
+        if (length < offsetof(struct wire_keys_answer, keys) || length > sizeof answer ||
             !key_cursor_valid(&answer.cursor))
-            return log_error(BELAY_ERR_PROTOCOL, "belay_iterate: node %d gave a malformed answer", primary);
+            return log_error(BELAY_ERR_PROTOCOL, "belay_iterate: malformed answer for partition %u", partition);
         wire.cursor = answer.cursor;
-        status = visit_keys(iteration, answer.keys, call.length - offsetof(struct wire_keys_answer, keys));
+        status = visit_keys(iteration, answer.keys, length - offsetof(struct wire_keys_answer, keys));
         if (status != 0)
             return status;
     }
@@ -150,12 +190,42 @@ int whole_iterate(belay_cache *cache, int local_only, belay_visitor visit, void 
     return status;
 }
 
+/* ---- Verify ---- */
+
+static int verify_once(belay_cache *cache, uint32_t partition, belay_verify_report *found)
+{
+    int nodes[PARTITION_BACKUPS_MAX + 1];
+    int result = route_check(cache, partition);
+    if (result != BELAY_OK)
+        return result;
+    for (int i = 0; i < cache->copies; ++i)
+        nodes[i] = cache_holder(cache, partition, i);
+    return verify_partition(cache->node, cache->number, partition, nodes, cache->copies, found);
+}
+
+/* From the beginning, if holders change meanwhile. */
+static int verify_settled(belay_cache *cache, uint32_t partition, belay_verify_report *report)
+{
+    struct route route;
+    belay_verify_report before = *report;
+    int result;
+    route_begin(&route, cache, partition);
+    do {
+        *report = before;
+        result = verify_once(cache, partition, report);
+        if (result == VERIFY_AGAIN)
+            result = OPERATION_ELSEWHERE;
+    } while (route_repeats(&route, &result));
+    return result;
+}
+
 int whole_verify(belay_cache *cache, belay_verify_report *report)
 {
     belay_verify_report found = {0};
     for (uint32_t partition = 0; partition < cache->partition_count; ++partition) {
-        const int *nodes = cache->holders + (size_t)partition * (size_t)cache->copies;
-        int result = verify_partition(cache->node, cache->number, partition, nodes, cache->copies, &found);
+        if (cache_is_lost(cache, partition))
+            continue;
+        int result = verify_settled(cache, partition, &found);
         if (result != BELAY_OK)
             return result;
     }

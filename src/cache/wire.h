@@ -9,14 +9,15 @@
 
 #include <stdint.h>
 
-/* MESSAGE_UPDATE; then key and, unless it lies in a reservation, value. Answer: struct operation_answer, then the old
- * value of a GET_AND_PUT. With header.call 0 it is asynchronous: `async_number` counts the sender's to this primary. */
+/* MESSAGE_UPDATE; then key and, unless it lies in a reservation, value. Answer: struct operation_answer. With
+ * header.call 0 it is asynchronous: `async_number` counts the sender's to this primary. header.flags: enum wire_flags. */
+enum wire_flags { WIRE_REPEATED = 1 /* a primary that is lost may have applied it */ };
+
 struct wire_update {
     uint8_t kind, sync;
     uint16_t key_length;
     uint32_t value_length;
-    uint64_t
-        argument; /* COMPARE_AND_SET: version; FETCH_ADD: delta; GET_AND_PUT: capacity for the old value */
+    uint64_t argument; /* COMPARE_AND_SET: version; FETCH_ADD: delta */
     uint64_t entry_at; /* reservation, or 0 */
     uint32_t number;   /* the client's, for exactly-once */
     uint32_t async_number;
@@ -76,7 +77,6 @@ struct wire_keys_answer {
 enum {
     WIRE_UPDATE_ROOM = FABRIC_MESSAGE_MAX - (int)sizeof(struct message_header) -
                        (int)sizeof(struct wire_update),
-    WIRE_OLD_ROOM = FABRIC_MESSAGE_MAX - (int)sizeof(struct message_header) - 64,
     WIRE_VALUE_ROOM = FABRIC_MESSAGE_MAX - (int)sizeof(struct message_header) - (int)sizeof(struct wire_value)
 };
 

@@ -34,9 +34,10 @@ static bool host_taken(const struct view *view, const int *nodes, int count, uin
 }
 
 /* Heaviest first: one pass that takes a new host each time, then passes for what is still missing. */
-static int choose(const struct view *view, struct candidate *sorted, int servers, int copies, int *nodes)
+static int choose(const struct view *view, struct candidate *sorted, int servers, int copies, int kept,
+                  int *nodes)
 {
-    int count = 0;
+    int count = kept;
     for (int i = 0; i < servers && count < copies; ++i) {
         if (!host_taken(view, nodes, count, view->members[sorted[i].node].host)) {
             nodes[count++] = sorted[i].node;
@@ -49,21 +50,30 @@ static int choose(const struct view *view, struct candidate *sorted, int servers
     return count;
 }
 
-int affinity_assign(const struct view *view, uint32_t partition, int copies, int *nodes)
+static bool is_in(const int *nodes, int count, int node)
+{
+    for (int i = 0; i < count; ++i)
+        if (nodes[i] == node)
+            return true;
+    return false;
+}
+
+int affinity_assign(const struct view *view, const struct node_set *members, uint32_t partition, int copies,
+                    int kept, int *nodes)
 {
     struct candidate *candidates = malloc((size_t)view->nodes * sizeof *candidates);
     if (!candidates)
         return BELAY_ERR_NO_MEMORY;
     int servers = 0;
     for (int i = 0; i < view->nodes; ++i) {
-        if (!view->members[i].server)
+        if (!view->members[i].server || !node_set_has(members, i) || is_in(nodes, kept, i))
             continue;
         candidates[servers].node = i;
         candidates[servers].weight = mix(mix(partition) ^ (uint64_t)i);
         ++servers;
     }
     qsort(candidates, (size_t)servers, sizeof *candidates, heavier_first);
-    int count = choose(view, candidates, servers, copies, nodes);
+    int count = choose(view, candidates, servers, copies, kept, nodes);
     free(candidates);
     return count;
 }

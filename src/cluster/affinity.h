@@ -13,11 +13,11 @@
 #include "cluster/view.h"
 
 /*
- * Choose up to @p copies servers for @p partition among all servers of the view (dead ones too: where copies were is
- * decided by who was there when they were made).
- * @param[out] nodes room for @p copies ids; the primary first.
- * @return how many were chosen: the smaller of @p copies and the number of servers, or BELAY_ERR_NO_MEMORY.
+ * Choose servers among @p members for the places [kept, copies) of @p partition; the first @p kept have their nodes.
+ * @param[in,out] nodes room for @p copies ids; the primary first.
+ * @return how many places are taken, or BELAY_ERR_NO_MEMORY.
  */
-int affinity_assign(const struct view *view, uint32_t partition, int copies, int *nodes);
+int affinity_assign(const struct view *view, const struct node_set *members, uint32_t partition, int copies,
+                    int kept, int *nodes);
 
 #endif

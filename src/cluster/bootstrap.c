@@ -6,8 +6,11 @@
  */
 #include "cluster/bootstrap.h"
 
+#include "base/fault.h"
 #include "base/log.h"
 #include "cluster/dispatch.h"
+#include "cluster/liveness.h"
+#include "cluster/membership.h"
 #include "cluster/placement.h"
 
 #include <stdio.h>
@@ -21,6 +24,7 @@ enum { ARENA_DEFAULT_PINNED_MAX = 1 << 30 };
 /* What each process tells all others first. */
 struct introduction {
     struct node_settings settings;
+    struct process process;
     unsigned char host[FABRIC_HOST_SIZE];
 };
 
@@ -95,6 +99,8 @@ static int introduce(struct bootstrap *b, const struct node_settings *settings)
 {
     struct introduction mine = {.settings = *settings};
     int result = fabric_host_identity(mine.host);
+    if (result == BELAY_OK)
+        result = process_self(&mine.process);
     b->all = calloc((size_t)b->size, sizeof *b->all);
     if (!b->all)
         result = log_error(BELAY_ERR_NO_MEMORY, "no memory for %d introductions", b->size);
@@ -201,7 +207,7 @@ static size_t arena_size_for(const struct bootstrap *b, const struct node_settin
 static int make_view(struct bootstrap *b)
 {
     belay_node *node = b->node;
-    node->view = view_make(1, b->size);
+    node->view = view_make(b->size);
     node->close_wanted = calloc((size_t)b->size, sizeof *node->close_wanted);
     node->close_calls = calloc((size_t)b->size, sizeof *node->close_calls);
     if (!node->view || !node->close_wanted || !node->close_calls)
@@ -212,6 +218,24 @@ static int make_view(struct bootstrap *b)
         node->view->servers += node->view->members[i].server;
     }
     return BELAY_OK;
+}
+
+static int make_liveness(struct bootstrap *b)
+{
+    struct process *processes = malloc((size_t)b->size * sizeof *processes);
+    bool *manual = malloc((size_t)b->size * sizeof *manual);
+    int result = BELAY_OK;
+    if (!processes || !manual)
+        result = log_error(BELAY_ERR_NO_MEMORY, "no memory to watch %d nodes", b->size);
+    for (int i = 0; i < b->size && result == BELAY_OK; ++i) {
+        processes[i] = b->all[i].process;
+        manual[i] = b->all[i].settings.progress == BELAY_PROGRESS_MANUAL;
+    }
+    if (result == BELAY_OK)
+        result = liveness_create(b->node, processes, manual);
+    free(processes);
+    free(manual);
+    return result;
 }
 
 static int make_fabric(struct bootstrap *b)
@@ -247,9 +271,14 @@ static int make_node(struct bootstrap *b, const struct node_settings *settings)
     if (result != BELAY_OK)
         return result;
     b->node->id = b->rank;
+    FAULT_INIT(b->rank);
     result = make_view(b);
     if (result == BELAY_OK)
+        result = make_liveness(b);
+    if (result == BELAY_OK)
         result = make_fabric(b);
+    membership_register(b->node);
+    liveness_register(b->node);
     if (result == BELAY_OK)
         result = b->prepare(b->node);
     return result;

@@ -48,26 +48,44 @@ void dispatch_message(void *context, int peer, const void *message, size_t lengt
     atomic_fetch_add_explicit(&node->malformed, 1, memory_order_relaxed);
     log_error(BELAY_ERR_PROTOCOL, "node %d sent a malformed message of %zu bytes: it is cut off", peer,
               length);
-    if (peer != node->id) {
-        fabric_cut(node->fabric, peer);
+    if (peer != node->id)
         dispatch_lost(node, peer, "it sent a malformed message");
-    }
 }
 
-void dispatch_lost(void *context, int peer, const char *why)
+/* @return false: that was known. */
+static bool lose(belay_node *node, int peer, const char *why)
 {
-    belay_node *node = context;
     bool was_alive = atomic_exchange_explicit(&node->view->members[peer].alive, false, memory_order_acq_rel);
     if (!was_alive)
-        return;
-    if (!atomic_load(&node->closing))
+        return false;
+    if (!atomic_load(&node->closing) && !node_excluded(node))
         log_warn("node %d is lost: %s", peer, why);
-    spin_acquire(&node->state_lock);
     calls_fail(&node->calls, peer, BELAY_ERR_NODE_FAILED);
     for (int i = 0; i < node->lost_hook_count; ++i)
         node->lost_hooks[i](node, peer);
-    spin_release(&node->state_lock);
     node_attend(node);
+    return true;
+}
+
+void dispatch_cut(belay_node *node, int peer, const char *why)
+{
+    fabric_cut(node->fabric, peer);
+    lose(node, peer, why);
+}
+
+/* Peers that have left together hang up at their leisure; while this node is about to leave, only a death is of interest. */
+void dispatch_lost(void *context, int peer, const char *why)
+{
+    belay_node *node = context;
+    spin_acquire(&node->state_lock);
+    bool certain = liveness_dead_for_certain(node, peer);
+    fabric_cut(node->fabric, peer);
+    if ((lose(node, peer, why) || certain) && (certain || !atomic_load(&node->closing))) {
+        membership_suspect(node, peer, certain, true);
+        if (!certain)
+            liveness_expect_end(node, peer);
+    }
+    spin_release(&node->state_lock);
     eventcount_signal(&node->events);
 }
 

@@ -9,6 +9,9 @@
 void dispatch_message(void *node, int peer, const void *message, size_t length);
 void dispatch_lost(void *node, int peer, const char *why);
 
+/* Have no more to do with a peer: its link is cut and its calls end. Under the state lock. */
+void dispatch_cut(belay_node *node, int peer, const char *why);
+
 /* Handle the messages that this node sent to itself. @return their number. */
 int dispatch_self(belay_node *node);
 

@@ -54,9 +54,11 @@ int node_leave(belay_node *node)
         waited_call_init(&call, coordinator, NULL, 0);
         int result = node_call_wait(node, coordinator, (struct message_header){.type = MESSAGE_CLOSE}, NULL,
                                     0, &call, 0, "leaving");
-        if (result != BELAY_ERR_NODE_FAILED || coordinator == node->id)
-            return result;
-        if (view_alive(node->view, coordinator))
+        if (result == BELAY_OK || coordinator == node->id || node_excluded(node)) {
+            atomic_store(&node->left, true);
+            return node_excluded(node) ? node_refuse(node) : result;
+        }
+        if (result != BELAY_ERR_NODE_FAILED || view_alive(node->view, coordinator))
             return result; /* not lost, yet not reachable: give up rather than ask for ever */
     }
 }

@@ -11,7 +11,13 @@ libbelay_la_SOURCES += \
     src/cluster/dispatch.h \
     src/cluster/eventcount.c \
     src/cluster/eventcount.h \
+    src/cluster/events.c \
+    src/cluster/events.h \
     src/cluster/leave.c \
+    src/cluster/liveness.c \
+    src/cluster/liveness.h \
+    src/cluster/membership.c \
+    src/cluster/membership.h \
     src/cluster/message.h \
     src/cluster/node.c \
     src/cluster/node.h \

@@ -16,6 +16,14 @@ enum message_type {
     MESSAGE_REPLY, /* answers a call: header.call, header.status */
     /* cluster */
     MESSAGE_CLOSE, /* call: the sender wants to leave; answered when all live nodes do */
+    MESSAGE_BEAT,          /* the sender lives; when it heard from the receiver last */
+    MESSAGE_SUSPECT,       /* the sender has lost a node */
+    MESSAGE_RESET,         /* call: begin lost partitions of a cache anew, with the next view */
+    MESSAGE_VIEW_PREPARE,  /* agreement on the next view, see membership.c */
+    MESSAGE_VIEW_PROMISE,
+    MESSAGE_VIEW_ACCEPT,
+    MESSAGE_VIEW_ACCEPTED,
+    MESSAGE_VIEW_COMMIT,
     /* cache */
     MESSAGE_CACHE_OPEN,   /* call: settings; answered with the cache's number */
     MESSAGE_CACHE_READY,  /* call: the sender's copies stand; answered when all servers' do */
@@ -28,13 +36,21 @@ enum message_type {
     MESSAGE_ASYNC_DONE,   /* asynchronous updates up to a number are applied */
     MESSAGE_ASYNC_FAILED, /* one asynchronous update failed */
     MESSAGE_CLEAR,        /* call: clear the partitions whose primary is the receiver */
-    MESSAGE_SIZE,         /* call: entries in the partitions whose primary is the receiver */
+    MESSAGE_SIZE,         /* call: entries in a partition whose primary is the receiver */
+    MESSAGE_SIZES,        /* call: entries in partitions whose primary is the receiver */
     MESSAGE_KEYS,         /* call: list keys of a partition */
+    MESSAGE_STATE,        /* call: copies of a partition, as its primary knows them */
+    MESSAGE_LOST,         /* no holder of a partition has a complete copy */
     MESSAGE_SWEEP,        /* clean and release what you can: an arena is full */
     /* mirror */
     MESSAGE_SEGMENTS, /* call: attach segments to a backup copy */
     MESSAGE_RELEASE,  /* detach segments from a backup copy */
     MESSAGE_DIGEST,   /* call: digests of a copy */
+    MESSAGE_COPY_QUERY,  /* call: how far does the receiver's copy go? */
+    MESSAGE_COPY_ADOPT,  /* call: its segments and their digests */
+    MESSAGE_COPY_BEGIN,  /* call: a new copy comes */
+    MESSAGE_COPY_FINISH, /* call: it is complete */
+    MESSAGE_COPY_PULL,   /* call: send your copy */
     MESSAGE_TYPES
 };
 

@@ -15,6 +15,7 @@ int node_create(const struct node_settings *settings, belay_node **out)
     node->settings = *settings;
     node->progress_cpu = -1;
     node->self_last = &node->self_first;
+    events_init(&node->event_queue);
     int result = calls_create(&node->calls);
     if (result != BELAY_OK) {
         free(node);
@@ -27,6 +28,8 @@ int node_create(const struct node_settings *settings, belay_node **out)
 void node_destroy(belay_node *node)
 {
     calls_destroy(&node->calls);
+    liveness_destroy(node);
+    events_free(&node->event_queue);
     settings_file_free(node->config_file);
     view_free(node->view);
     free(node->close_wanted);
@@ -47,6 +50,18 @@ void node_add_progress_hook(belay_node *node, progress_hook hook)
 void node_add_lost_hook(belay_node *node, lost_hook hook)
 {
     node->lost_hooks[node->lost_hook_count++] = hook;
+}
+
+void node_add_view_hook(belay_node *node, view_hook hook)
+{
+    node->view_hooks[node->view_hook_count++] = hook;
+}
+
+int node_refuse(const belay_node *node)
+{
+    return log_quiet(BELAY_ERR_EXCLUDED,
+                     "node %d has been left out of the job: close it; a new process may take its place",
+                     node->id);
 }
 
 uint64_t node_deadline(const belay_node *node)

@@ -15,6 +15,9 @@
 #include "belay.h"
 #include "cluster/calls.h"
 #include "cluster/eventcount.h"
+#include "cluster/events.h"
+#include "cluster/liveness.h"
+#include "cluster/membership.h"
 #include "cluster/message.h"
 #include "cluster/settings.h"
 #include "cluster/view.h"
@@ -34,7 +37,11 @@ typedef int (*message_handler)(belay_node *node, int peer, const struct message_
  * event from the fabric: the progress thread must then not sleep for long. */
 typedef int (*progress_hook)(belay_node *node, bool *busy);
 
+/* A peer cannot be reached any more; the view without it comes later. */
 typedef void (*lost_hook)(belay_node *node, int peer);
+
+/* A new view holds, or this node has been excluded. */
+typedef void (*view_hook)(belay_node *node);
 
 struct self_message;
 
@@ -43,6 +50,11 @@ struct belay_node {
     struct node_settings settings;
     settings_file *config_file; /* NULL: none */
     struct view *view;
+    struct membership membership;
+    struct liveness liveness;
+    atomic_bool excluded; /* left out of the job */
+    atomic_bool guarded;  /* excluded, or bound to a lease: operations look more closely */
+    atomic_bool left;     /* in good order: all live nodes have */
     fabric *fabric;
     arena *arena;
     bool verbs; /* some peers are reached by verbs: seals must cover whole entries */
@@ -51,10 +63,12 @@ struct belay_node {
     message_handler handlers[MESSAGE_TYPES];
     progress_hook progress_hooks[NODE_HOOKS_MAX];
     lost_hook lost_hooks[NODE_HOOKS_MAX];
-    int progress_hook_count, lost_hook_count;
+    view_hook view_hooks[NODE_HOOKS_MAX];
+    int progress_hook_count, lost_hook_count, view_hook_count;
 
     spin_lock state_lock;     /* of handlers and hooks */
     struct eventcount events; /* callers that have waited long sleep here */
+    struct events event_queue;
     atomic_bool busy;         /* the hooks have something to do */
 
     spin_lock self_lock; /* messages of this node to itself, oldest first */
@@ -145,6 +159,15 @@ void waited_call_init(struct waited_call *call, int peer, void *answer, size_t c
 void node_handle(belay_node *node, enum message_type type, message_handler handler);
 void node_add_progress_hook(belay_node *node, progress_hook hook);
 void node_add_lost_hook(belay_node *node, lost_hook hook);
+void node_add_view_hook(belay_node *node, view_hook hook);
+
+static inline bool node_excluded(const belay_node *node)
+{
+    return atomic_load_explicit(&node->excluded, memory_order_relaxed);
+}
+
+/* What a call on an excluded node gives, with a message. */
+int node_refuse(const belay_node *node);
 
 /* Wait until every live node wants to leave. */
 int node_leave(belay_node *node);

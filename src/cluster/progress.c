@@ -24,7 +24,8 @@ enum {
     ROUNDS_BEFORE_YIELD = 256,
     ROUNDS_BEFORE_SLEEP = 384,
     CALLER_SLEEP_US = 2000,
-    ROUNDS_PER_CLOCK = 64
+    ROUNDS_PER_CLOCK = 64,
+    ROUNDS_PER_TICK = 256
 };
 
 /* Messages are handled wherever the fabric polls, also while a poller leaves or the thread goes to sleep; each takes the state
@@ -43,6 +44,8 @@ int node_progress(belay_node *node)
             node_attend(node);
         spin_release(&node->state_lock);
     }
+    if (atomic_load_explicit(&node->event_queue.waiting, memory_order_relaxed))
+        events_tell(node);
     if (done > 0)
         eventcount_signal(&node->events);
     return done;
@@ -107,7 +110,8 @@ bool node_wait_more(struct node_wait *wait)
         sched_yield();
     else
         spin_pause();
-    ++wait->rounds;
+    if (++wait->rounds % ROUNDS_PER_TICK == 0)
+        liveness_tick(wait->node);
     return !wait->deadline ||
            (wait->rounds % ROUNDS_PER_CLOCK != 0 && wait->idle_rounds <= ROUNDS_BEFORE_SLEEP) ||
            clock_now() <= wait->deadline;
@@ -124,7 +128,8 @@ void node_wait_end(struct node_wait *wait)
  * this thread). */
 static void sleep_until_woken(belay_node *node)
 {
-    fabric_sleep(node->fabric, atomic_load_explicit(&node->busy, memory_order_relaxed) ? BUSY_SLEEP_MS : -1);
+    bool busy = atomic_load_explicit(&node->busy, memory_order_relaxed);
+    fabric_sleep(node->fabric, busy ? BUSY_SLEEP_MS : liveness_sleep_ms(node));
 }
 
 static void *progress_thread(void *context)
@@ -140,7 +145,9 @@ static void *progress_thread(void *context)
             sched_yield();
             continue;
         }
+        liveness_tick(node);
         sleep_until_woken(node);
+        liveness_tick(node);
         last_event = clock_now();
     }
     return NULL;

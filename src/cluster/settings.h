@@ -47,6 +47,7 @@ enum node_setting {
     NODE_ARENA_SIZE,
     NODE_SEGMENT_SIZE,
     NODE_OPERATION_TIMEOUT_MS,
+    NODE_FAILURE_TIMEOUT_MS,
     NODE_PROGRESS_CORE,
     NODE_DEVICE,
     NODE_CONFIG_FILE,
@@ -61,12 +62,13 @@ struct node_settings {
     uint32_t transport;    /* belay_transport */
     uint32_t progress;     /* belay_progress_mode */
     uint32_t operation_timeout_ms;
+    uint32_t failure_timeout_ms;
     uint32_t progress_core;                  /* 0: chosen by hwloc; n > 0: logical core n - 1 */
     char device[SETTINGS_DEVICE_MAX + 1];    /* "": the first that passes a test */
     char config_file[SETTINGS_PATH_MAX + 1]; /* "": none */
     struct settings_origin origins[NODE_SETTINGS];
 };
-_Static_assert(sizeof(struct node_settings) == 2 * 8 + 5 * 4 + 64 + 1024 + NODE_SETTINGS * 12,
+_Static_assert(sizeof(struct node_settings) == 2 * 8 + 6 * 4 + 64 + 1024 + NODE_SETTINGS * 12,
                "sent: no padding");
 
 enum cache_setting {

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /**
  * @file view.h
- * Who belongs to the job's cache: the numbered membership. Its number travels with every message.
+ * Who belongs to the job's cache: the numbered membership, and all that were before it. Its number travels with every
+ * message. How a new one is agreed upon: membership.c.
  *
- * Threads: a node's liveness may be read and set by any thread; all else is fixed once the view is made.
+ * Threads: a node's liveness and the number may be read by any thread; the sets under the state lock.
  */
 #ifndef BELAY_VIEW_H
 #define BELAY_VIEW_H
 
+#include "base/node_set.h"
 #include "belay.h"
 
 #include <stdatomic.h>
@@ -17,23 +19,39 @@
 struct member {
     uint64_t host; /* failure domain: equal for nodes that fail together */
     bool server;
-    atomic_bool alive;
+    atomic_bool alive; /* of the view, and not suspected */
+};
+
+/* What one view says. */
+struct view_set {
+    struct node_set members;
+    uint64_t resets; /* caches whose lost partitions begin anew with this view, by number */
 };
 
 struct view {
-    uint32_t number;
-    int nodes; /* ids are 0 ... nodes - 1 */
-    int servers;
+    _Atomic uint32_t number; /* from 1 */
+    int nodes;               /* ids are 0 ... nodes - 1, also of those that left */
+    int servers;             /* of the first view */
+    struct view_set *history; /* by number - 1 */
     struct member members[];
 };
 
-struct view *view_make(uint32_t number, int nodes);
+struct view *view_make(int nodes);
 void view_free(struct view *view);
+
+/* The present view, or an earlier one by its number. */
+const struct view_set *view_now(const struct view *view);
+const struct view_set *view_at(const struct view *view, uint32_t number);
+
+/* Go on to the next number. @return false: no memory. */
+bool view_advance(struct view *view, const struct view_set *next);
 
 bool view_alive(const struct view *view, int node);
 int view_live_count(const struct view *view);
 
 /* The oldest live node: it coordinates what needs one place. @return its id, or -1. */
 int view_coordinator(const struct view *view);
+/* The same of the servers. */
+int view_first_server(const struct view *view);
 
 #endif

@@ -3,6 +3,7 @@
 #include "copy/copy_private.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 /* Numbers that both the table and a slot's address bits can express. */
 static uint32_t limit_of(const struct arena_view *view)
@@ -60,9 +61,25 @@ void copy_destroy(copy *c)
             atomic_store_explicit(&c->descriptor->direct[s], 0, memory_order_relaxed);
     }
     give_tables(c);
+    applied_forget(c);
+    copy_serve(c, false);
+    racy_zero(&c->descriptor->root, sizeof c->descriptor->root);
     free(c->reservations);
     free(c->segments);
     free(c);
+}
+
+void copy_serve(copy *c, bool serving)
+{
+    atomic_store_explicit(&c->descriptor->serving, serving, memory_order_release);
+}
+
+void copy_relocate(copy *c, uint64_t descriptor_offset)
+{
+    struct copy_descriptor *from = c->descriptor;
+    c->descriptor = (void *)((unsigned char *)arena_base(c->arena) + descriptor_offset);
+    memcpy(c->descriptor, from, sizeof *from);
+    memset(from, 0, sizeof *from);
 }
 
 uint64_t copy_version(const copy *c)

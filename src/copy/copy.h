@@ -85,7 +85,13 @@ struct copy_found {
  */
 int copy_create(arena *a, uint64_t descriptor_offset, uint32_t cache, uint32_t partition, bool seal_whole,
                 copy **out);
-void copy_destroy(copy *c); /* gives its segments back to the arena */
+void copy_destroy(copy *c); /* gives its segments back to the arena, and leaves the descriptor empty */
+
+/* Let one-sided readers use this copy, or not. At first they may not. */
+void copy_serve(copy *c, bool serving);
+
+/* Move the descriptor to another place. Nobody reads or writes it meanwhile. */
+void copy_relocate(copy *c, uint64_t descriptor_offset);
 
 /* ---- Segments: the same logical ones on every copy ---- */
 
@@ -191,6 +197,16 @@ bool copy_releasable(const copy *c, uint32_t *logical);
  * Errors: PROTOCOL (damaged: a slot without its entry), NO_MEMORY.
  */
 int copy_rebuild(copy *c, uint64_t *repaired);
+
+/* A request that the log of a rebuilt copy tells of. */
+struct copy_applied {
+    uint32_t client, number;
+    uint64_t version; /* of its entry */
+    int64_t value;    /* of an entry whose value has 8 bytes */
+};
+
+/* Was this request applied before the copy was rebuilt? NULL: it was not, or long ago. */
+const struct copy_applied *copy_applied_find(const copy *c, struct copy_origin origin);
 
 /* 64-bit XXH3 of an attached segment's bytes; of the root for UINT32_MAX. */
 uint64_t copy_digest(const copy *c, uint32_t logical);

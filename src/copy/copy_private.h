@@ -55,6 +55,11 @@ struct reservation {
     uint16_t key_length;
 };
 
+struct applied {
+    struct copy_applied *table;
+    size_t capacity, count; /* a power of two, or 0 */
+};
+
 struct copy {
     struct copy_descriptor *descriptor;
     struct arena_view view; /* of the own arena */
@@ -89,6 +94,8 @@ struct copy {
     uint32_t victim;
     uint64_t clean_at;
     size_t clean_bytes;
+
+    struct applied applied; /* applied.c */
 
     /* clear.c */
     bool clearing;
@@ -267,6 +274,12 @@ void pending_supersede(struct copy_change *by);
 
 /* Clear the slots of a page whose entries are older than a version. @return how many. */
 unsigned clear_page(copy *c, uint64_t page_at, uint64_t version);
+
+/* ---- applied.c ---- */
+
+/* An entry of a copy that is being rebuilt. Errors: NO_MEMORY. */
+int applied_note(copy *c, uint64_t entry_at, const struct entry_header *header);
+void applied_forget(copy *c);
 
 /* ---- check.c ---- */
 

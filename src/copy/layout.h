@@ -62,6 +62,7 @@ struct copy_root {
 struct copy_descriptor {
     struct copy_root root;
     uint32_t cache, partition;                 /* whose copy this is: readers check it */
+    _Atomic uint32_t serving;                  /* this is the primary, and ready: else readers keep off */
     _Atomic uint32_t direct[TABLE_DIRECT];     /* logical segment -> physical + 1; 0: not attached */
     _Atomic uint32_t indirect[TABLE_INDIRECT]; /* physical + 1 of segments full of further mappings */
 };

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 libbelay_la_SOURCES += \
     src/copy/address.h \
+    src/copy/applied.c \
     src/copy/arena.c \
     src/copy/arena.h \
     src/copy/bucket.h \

@@ -249,6 +249,10 @@ int reader_get(const struct arena_view *view, const struct copy_descriptor *desc
     struct reading reading = {view, descriptor, key, buffer, capacity, &read};
     if (__builtin_expect(!descriptor_lies_in(view, descriptor), 0))
         return log_quiet(BELAY_ERR_PROTOCOL, "a copy's descriptor lies outside of its region");
+    if (__builtin_expect(!atomic_load_explicit(&descriptor->serving, memory_order_acquire), 0)) {
+        result->retries = 0;
+        return READ_AGAIN;
+    }
     for (unsigned tries = 0; tries < READ_TRIES; ++tries) {
         int done = get_once(&reading);
         if (__builtin_expect(done != READ_AGAIN, 1)) {

@@ -28,6 +28,7 @@ enum { KEYS = 2 * COPY_UNSLOTTED_MAX };
 struct rebuilding {
     copy *c;
     uint64_t repaired;
+    bool no_memory;
     struct found newest[COPY_UNSLOTTED_MAX]; /* by version modulo their number */
     uint16_t by_key[KEYS]; /* open addressing by hash: index in `newest` + 1 of the key's last change */
 };
@@ -245,6 +246,8 @@ static void scan_segment(struct rebuilding *r, uint32_t logical)
         if (!entry_fits(&c->view, c->descriptor, entry_at, header))
             return;
         note_entry(r, entry_at, header);
+        if (applied_note(r->c, entry_at, header) != BELAY_OK)
+            r->no_memory = true;
         entry_at = log_next(c, entry_at, header);
     }
 }
@@ -360,6 +363,7 @@ static int apply_unslotted(struct rebuilding *r)
 static void begin(copy *c)
 {
     segments_reset(c);
+    applied_forget(c);
     c->version = c->entries = c->sequence = c->live = 0;
     c->oldest = c->newest = NULL;
     c->tail = c->page_segment = c->victim = NO_SEGMENT;
@@ -394,6 +398,8 @@ static int rebuild(struct rebuilding *r)
     result = count_slots(r);
     if (result == BELAY_OK)
         result = apply_unslotted(r);
+    if (result == BELAY_OK && r->no_memory)
+        result = BELAY_ERR_NO_MEMORY;
     if (result == BELAY_OK)
         finish(r);
     return result;

@@ -7,11 +7,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 static const int seals_wanted = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL;
@@ -22,59 +20,9 @@ static int system_error(const char *call)
     return log_error(code, "%s failed: %s", call, strerror(errno));
 }
 
-/* The start time is field 22 of /proc/<pid>/stat; field 2, the name in parentheses, may hold anything. */
-static int start_time(pid_t pid, uint64_t *started)
-{
-    char path[64];
-    char text[1024];
-    snprintf(path, sizeof path, "/proc/%ld/stat", (long)pid);
-    int file = open(path, O_RDONLY | O_CLOEXEC);
-    if (file < 0)
-        return BELAY_ERR_NODE_FAILED;
-    ssize_t length = read(file, text, sizeof text - 1);
-    close(file);
-    if (length <= 0)
-        return BELAY_ERR_NODE_FAILED;
-    text[length] = '\0';
-    const char *field = strrchr(text, ')');
-    for (int number = 2; field && number < 22; ++number)
-        field = strchr(field + 1, ' ');
-    if (!field)
-        return BELAY_ERR_SYSTEM;
-    *started = strtoull(field + 1, NULL, 10);
-    return BELAY_OK;
-}
-
-int process_self(struct process *self)
-{
-    struct process found = {.pid = getpid()};
-    int result = start_time(found.pid, &found.started);
-    if (result)
-        return log_error(BELAY_ERR_SYSTEM, "cannot read /proc/%ld/stat: is /proc mounted?", (long)found.pid);
-    *self = found;
-    return BELAY_OK;
-}
-
 static int process_gone(const struct process *process)
 {
     return log_error(BELAY_ERR_NODE_FAILED, "process %ld of a peer is gone", (long)process->pid);
-}
-
-/* The start time is read while a pidfd is held: if it fits now, the pidfd is of that very process. */
-int process_watch(const struct process *process, int *pidfd)
-{
-    uint64_t started;
-    int descriptor = (int)syscall(SYS_pidfd_open, process->pid, 0);
-    if (descriptor < 0 && errno == ESRCH)
-        return process_gone(process);
-    if (descriptor < 0)
-        return system_error("pidfd_open");
-    if (start_time(process->pid, &started) || started != process->started) {
-        close(descriptor);
-        return process_gone(process);
-    }
-    *pidfd = descriptor;
-    return BELAY_OK;
 }
 
 int process_open(const struct process *process, int number, int flags, int *file)

@@ -8,21 +8,11 @@
 #ifndef BELAY_SHARED_MEMORY_H
 #define BELAY_SHARED_MEMORY_H
 
-#include <stddef.h>
-#include <stdint.h>
-#include <sys/types.h>
+#include "base/process.h"
 
-/* A process in this pid namespace. The start time guards against a number that was given to another process. */
-struct process {
-    pid_t pid;
-    uint64_t started; /* clock ticks since boot */
-};
+#include <stddef.h>
 
 /* Errors of all: SYSTEM, NO_MEMORY; of those that name another process also NODE_FAILED (it is gone). Logged. */
-int process_self(struct process *self);
-
-/* A pidfd of the process: becomes readable when it ends. */
-int process_watch(const struct process *process, int *pidfd);
 
 /* Open descriptor @p number of another process anew, for reading and writing. */
 int process_open(const struct process *process, int number, int flags, int *file);

@@ -35,11 +35,13 @@ static int attend(struct partition *partition, bool *busy)
 {
     spin_acquire(&partition->lock);
     partition->active = false;
+    if (partition->promotion)
+        promotion_step(partition);
     int done = partition_publish_ready(partition);
     done += partition_recycle_ready(partition);
     if (partition->parked_first && !partition->provision.running)
         partition->unpark(partition);
-    if (partition->pending_first || partition->parked_first || partition->freed) {
+    if (partition->pending_first || partition->parked_first || partition->freed || partition->promotion) {
         partition_activate(partition);
         *busy = true;
     }
@@ -51,6 +53,8 @@ static int progress(belay_node *node, bool *busy)
 {
     struct mirror *mirror = node->mirror;
     int done = 0;
+    if (mirror->resyncs || atomic_load_explicit(&mirror->resync_wanted, memory_order_relaxed))
+        done += resync_progress(node, busy);
     if (!atomic_load_explicit(&mirror->active, memory_order_relaxed))
         return 0;
     for (struct partition *partition = take_active(mirror), *next; partition; partition = next) {
@@ -60,20 +64,23 @@ static int progress(belay_node *node, bool *busy)
     return done;
 }
 
-int mirror_create(belay_node *node, partition_finder find)
+int mirror_create(belay_node *node, partition_finder find, partition_walker walk)
 {
     node->mirror = calloc(1, sizeof *node->mirror);
     if (!node->mirror)
         return log_error(BELAY_ERR_NO_MEMORY, "no memory for the mirror");
     node->mirror->find = find;
+    node->mirror->walk = walk;
     node_add_progress_hook(node, progress);
     mirror_handle_segments(node);
     mirror_handle_digests(node);
+    mirror_handle_copies(node);
     return BELAY_OK;
 }
 
 void mirror_destroy(belay_node *node)
 {
+    resync_destroy(node);
     free(node->mirror);
     node->mirror = NULL;
 }

@@ -11,7 +11,10 @@
 /* How handlers find a partition; of the cache layer. NULL: no such cache or partition here. */
 typedef struct partition *(*partition_finder)(belay_node *node, uint16_t cache, uint32_t number);
 
-int mirror_create(belay_node *node, partition_finder find);
+/* The partition behind this one in some order over all caches; NULL: the first, or no more. */
+typedef struct partition *(*partition_walker)(belay_node *node, const struct partition *before);
+
+int mirror_create(belay_node *node, partition_finder find, partition_walker walk);
 void mirror_destroy(belay_node *node);
 
 /* Did some copy find no room since the last call? Then all nodes should sweep. Under the state lock. */

@@ -7,25 +7,45 @@
 #include <stdlib.h>
 #include <string.h>
 
+static bool holds(const int *nodes, int copies, int node)
+{
+    for (int i = 0; i < copies; ++i)
+        if (nodes[i] == node)
+            return true;
+    return false;
+}
+
+static int make_copy(struct partition *partition)
+{
+    belay_node *node = partition->node;
+    return copy_create(node->arena, partition->descriptor_offset, partition->cache, partition->number,
+                       node->verbs, &partition->copy);
+}
+
+static void set_ready(struct partition *partition)
+{
+    partition->ready = partition->complete = true;
+    copy_serve(partition->copy, true);
+}
+
 int partition_init(struct partition *partition, belay_node *node, uint16_t cache, uint32_t number,
-                   const int *nodes, unsigned copies, uint64_t descriptor_offset)
+                   const int *nodes, unsigned copies, uint64_t descriptor_offset, uint64_t spare_offset)
 {
     memset(partition, 0, sizeof *partition);
     partition->node = node;
     partition->cache = cache;
     partition->number = number;
     partition->primary = nodes[0];
+    partition->source = -1;
     partition->descriptor_offset = descriptor_offset;
+    partition->spare_offset = spare_offset;
     partition->pending_last = &partition->pending_first;
     partition->parked_last = &partition->parked_first;
-    bool holds_copy = false;
-    for (unsigned i = 0; i < copies; ++i)
-        holds_copy |= nodes[i] == node->id;
-    if (holds_copy) {
-        int result = copy_create(node->arena, descriptor_offset, cache, number, node->verbs,
-                                 &partition->copy);
+    if (holds(nodes, (int)copies, node->id)) {
+        int result = make_copy(partition);
         if (result != BELAY_OK)
             return result;
+        partition->complete = true;
     }
     partition->backups = calloc(copies, sizeof *partition->backups);
     partition->provision.calls = calloc(copies, sizeof *partition->provision.calls);
@@ -34,8 +54,14 @@ int partition_init(struct partition *partition, belay_node *node, uint16_t cache
         return log_error(BELAY_ERR_NO_MEMORY, "no memory for a partition with %u copies", copies);
     }
     partition->backup_count = (int)copies - 1;
-    for (unsigned i = 1; i < copies; ++i)
-        partition->backups[i - 1].node = nodes[i];
+    for (int i = 0; i < partition->backup_count; ++i)
+        partition->backups[i].node = -1;
+    if (!partition_is_primary(partition))
+        return BELAY_OK;
+    for (int i = 0; i < partition->backup_count; ++i)
+        if (nodes[i + 1] >= 0)
+            partition->backups[i] = (struct backup){.node = nodes[i + 1], .state = BACKUP_COMPLETE};
+    set_ready(partition);
     return BELAY_OK;
 }
 
@@ -47,13 +73,16 @@ void partition_destroy(struct partition *partition)
     }
     for (int i = 0; i < partition->backup_count; ++i)
         free(partition->backups[i].physical);
-    if (partition->copy)
-        copy_destroy(partition->copy);
+    copy_destroy(partition->incoming);
+    copy_destroy(partition->copy);
+    promotion_end(partition);
     free(partition->provision.physical);
     free(partition->provision.calls);
     free(partition->backups);
     memset(partition, 0, sizeof *partition);
 }
+
+/* ---- Parked operations ---- */
 
 void partition_park(struct partition *partition, struct parked *parked)
 {
@@ -74,13 +103,107 @@ struct parked *partition_take_parked(struct partition *partition)
     return parked;
 }
 
-void partition_node_lost(struct partition *partition, int node)
+/* ---- Backups come and go ---- */
+
+void partition_drop_backup(struct partition *partition, int i)
 {
-    spin_acquire(&partition->lock);
+    struct backup *backup = &partition->backups[i];
+    partition->switching -= backup->state == BACKUP_FINISHING;
+    free(backup->physical);
+    *backup = (struct backup){.node = -1};
+    for (struct update *update = partition->pending_first; update; update = update->next)
+        update->tickets[i] = 0;
+    for (struct freed_segment *freed = partition->freed; freed; freed = freed->next)
+        freed->fences[i] = 0;
+}
+
+static int place_of(const struct partition *partition, int node)
+{
     for (int i = 0; i < partition->backup_count; ++i)
         if (partition->backups[i].node == node)
-            partition->backups[i].node = -1;
-    if (partition->pending_first || partition->parked_first)
-        partition_activate(partition);
+            return i;
+    return -1;
+}
+
+static void add_backup(struct partition *partition, int node, enum backup_state state)
+{
+    int place = place_of(partition, -1);
+    if (place < 0)
+        return;
+    partition->backups[place] = (struct backup){.node = node, .state = state};
+    if (state == BACKUP_WAITING)
+        resync_wanted(partition->node);
+}
+
+static void keep_backups(struct partition *partition, const int *nodes, enum backup_state state_of_new)
+{
+    for (int i = 0; i < partition->backup_count; ++i)
+        if (partition->backups[i].node >= 0 &&
+            !holds(nodes + 1, partition->backup_count, partition->backups[i].node))
+            partition_drop_backup(partition, i);
+    for (int i = 1; i <= partition->backup_count; ++i)
+        if (nodes[i] >= 0 && place_of(partition, nodes[i]) < 0)
+            add_backup(partition, nodes[i], state_of_new);
+}
+
+/* A copy that was begun by a node that is gone will never be complete. */
+static void drop_incoming_of_lost(struct partition *partition)
+{
+    if (partition->source < 0 || view_alive(partition->node->view, partition->source))
+        return;
+    copy_destroy(partition->incoming);
+    partition->incoming = NULL;
+    partition->source = -1;
+}
+
+static void hold_copy(struct partition *partition, bool fresh)
+{
+    if (!partition->copy && make_copy(partition) != BELAY_OK)
+        return; /* logged; this holder will never be complete */
+    partition->complete = partition->complete || fresh;
+}
+
+void partition_reassign(struct partition *partition, const int *nodes, bool fresh)
+{
+    int me = partition->node->id;
+    spin_acquire(&partition->lock);
+    bool was_primary = partition_is_primary(partition);
+    partition->primary = nodes[0];
+    drop_incoming_of_lost(partition);
+    if (holds(nodes, partition->backup_count + 1, me))
+        hold_copy(partition, fresh);
+    if (nodes[0] == me && partition->copy) {
+        keep_backups(partition, nodes, fresh ? BACKUP_COMPLETE : BACKUP_WAITING);
+        if (fresh)
+            set_ready(partition);
+        else if (!was_primary || !partition->ready)
+            promotion_begin(partition);
+    }
+    partition_activate(partition);
     spin_release(&partition->lock);
+}
+
+void partition_abandon(struct partition *partition)
+{
+    spin_acquire(&partition->lock);
+    partition->ready = false;
+    partition->abandoned = true;
+    partition->primary = -1;
+    promotion_end(partition);
+    if (partition->copy)
+        copy_serve(partition->copy, false);
+    for (int i = 0; i < partition->backup_count; ++i)
+        partition_drop_backup(partition, i);
+    partition_activate(partition);
+    spin_release(&partition->lock);
+}
+
+void partition_count_copies(struct partition *partition, unsigned *complete, unsigned *restoring)
+{
+    *complete = partition->ready;
+    *restoring = 0;
+    for (int i = 0; i < partition->backup_count; ++i) {
+        *complete += partition->backups[i].node >= 0 && partition->backups[i].state == BACKUP_COMPLETE;
+        *restoring += partition->backups[i].node >= 0 && partition->backups[i].state != BACKUP_COMPLETE;
+    }
 }

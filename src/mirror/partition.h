@@ -19,18 +19,41 @@
 
 enum { PARTITION_BACKUPS_MAX = 63 };
 
+enum backup_state {
+    BACKUP_NONE,
+    BACKUP_WAITING,   /* for its copy; nothing is sent */
+    BACKUP_ATTACHING, /* it takes the segments; the list of them is not complete */
+    BACKUP_RECEIVING, /* it gets every push; what was there before is being written */
+    BACKUP_FINISHING, /* all has arrived; it is being told that its copy is complete */
+    BACKUP_COMPLETE   /* a mirror: acknowledgements wait for it */
+};
+
 /* Where a backup keeps the partition's segments. */
 struct backup {
-    int node;                   /* -1: lost */
+    int node; /* -1: none */
+    enum backup_state state;
+    bool failed;                /* a push to it failed: it counts as not done until the next view leaves it out */
     uint64_t descriptor_offset; /* in its region; known with its first segments */
     fabric_ticket unsettled; /* while partition.unsettled: of the last push that still reads changing bytes */
     uint32_t map_end;        /* logical segments known in `physical` */
     uint32_t *physical;      /* by logical segment; ARENA_NO_SEGMENT: not attached */
 };
 
+static inline bool backup_takes_pushes(const struct backup *backup)
+{
+    return backup->state >= BACKUP_RECEIVING;
+}
+
+/* Does it keep the partition's segments, or begins to? */
+static inline bool backup_has_segments(const struct backup *backup)
+{
+    return backup->state >= BACKUP_ATTACHING;
+}
+
 /* One update in flight. Memory of the caller until `published` is called, or partition_push() says it is done. */
 struct update {
     struct copy_change change;
+    bool abandoned;  /* this node was left out of the job before all backups had it: it is not published */
     bool has_change; /* false: nothing to publish, only to be answered after earlier updates */
     fabric_ticket tickets[PARTITION_BACKUPS_MAX]; /* of the entry, by backup */
     struct update *next;
@@ -75,15 +98,21 @@ struct freed_segment {
     fabric_ticket fences[]; /* by backup */
 };
 
+struct promotion;
+
 struct partition {
     _Alignas(64) spin_lock lock;
+    bool ready;        /* this node is the primary, and serves */
+    bool abandoned;    /* this node is left out of the job */
+    bool complete;     /* the copy here is whole: it was a mirror in the view before, or was filled since */
     struct copy *copy; /* NULL: this node holds none */
     belay_node *node;
     uint16_t cache;
     uint32_t number;
     uint64_t descriptor_offset; /* of the copy here, in this node's region */
-    int primary;                /* node id */
-    int backup_count;
+    uint64_t spare_offset;      /* for a descriptor of the copy that will replace it */
+    int primary;                /* node id; -1: the partition is lost */
+    int backup_count;           /* places for backups */
     struct backup *backups;
 
     struct update *pending_first, **pending_last;
@@ -91,17 +120,27 @@ struct partition {
     struct freed_segment *freed;
     struct provision provision;
 
+    struct copy *incoming;       /* filled by another node to replace the copy here; NULL: none */
+    int source;                  /* node that fills it, or the copy; -1: none */
+    struct promotion *promotion; /* while this node becomes the primary */
+    unsigned switching;          /* backups in BACKUP_FINISHING: no pushes meanwhile */
+
     bool unsettled;
     bool active; /* in the node's list of partitions that progress must look at */
     struct partition *active_next;
-    void (*unpark)(
-        struct partition *partition); /* of the cache layer: retries parked operations, oldest first */
+    bool lost;                   /* no copy is left, and the policy forbids to begin with an empty one */
+
+    /* Of the cache layer: */
+    void (*unpark)(struct partition *partition); /* retries parked operations, oldest first */
+    bool (*begin_empty)(const struct partition *partition); /* the last copy is lost: may it begin anew? */
+    void (*name_cache)(const struct partition *partition, char *name); /* BELAY_CACHE_NAME_MAX + 1 */
 
     uint64_t updates, pushes, push_bytes;
 };
 
+/* @p nodes: the holders, the primary first; -1: nobody. All copies are empty, and complete. */
 int partition_init(struct partition *partition, belay_node *node, uint16_t cache, uint32_t number,
-                   const int *nodes, unsigned copies, uint64_t descriptor_offset);
+                   const int *nodes, unsigned copies, uint64_t descriptor_offset, uint64_t spare_offset);
 void partition_destroy(struct partition *partition);
 
 static inline bool partition_is_primary(const struct partition *partition)
@@ -109,7 +148,8 @@ static inline bool partition_is_primary(const struct partition *partition)
     return partition->primary == partition->node->id;
 }
 
-/* Do not begin a change now: a backup's queue is full, or an index page is still on its way from this copy's bytes. */
+/* Do not begin a change now: this node does not serve yet, a backup's queue is full, or an index page is still on its
+ * way from this copy's bytes. */
 bool partition_must_wait(struct partition *partition);
 
 /* Push the effects of a change to all backups. @p tickets (by backup) of its last effect before the slot; NULL: nobody
@@ -149,7 +189,19 @@ struct parked *partition_take_parked(struct partition *partition); /* the oldest
 /* Progress must look at this partition. The lock is held. */
 void partition_activate(struct partition *partition);
 
-/* A node that held a copy is gone. */
-void partition_node_lost(struct partition *partition, int node);
+/*
+ * Other holders in a new view. @p fresh: all former ones are gone, and these begin with empty copies. Dropped backups are waited
+ * for no more; a new primary prepares to serve; new backups get their copies in the background.
+ */
+void partition_reassign(struct partition *partition, const int *nodes, bool fresh);
+
+/* If no complete copy was left and this node should be the primary: begin with an empty one after all. */
+void partition_begin_anew(struct partition *partition);
+
+/* This node serves nobody any more. */
+void partition_abandon(struct partition *partition);
+
+/* Copies of which this node, the primary, knows. */
+void partition_count_copies(struct partition *partition, unsigned *complete, unsigned *restoring);
 
 #endif

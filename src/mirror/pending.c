@@ -12,7 +12,9 @@ static bool on_all_backups(const struct partition *partition, const struct updat
         return true;
     for (int i = 0; i < partition->backup_count; ++i) {
         const struct backup *backup = &partition->backups[i];
-        if (backup->node >= 0 && !fabric_done(partition->node->fabric, backup->node, update->tickets[i]))
+        if (backup->state != BACKUP_COMPLETE)
+            continue;
+        if (backup->failed || !fabric_done(partition->node->fabric, backup->node, update->tickets[i]))
             return false;
     }
     return true;
@@ -56,7 +58,8 @@ int partition_publish_ready(struct partition *partition)
         partition->pending_first = update->next;
         if (!update->next)
             partition->pending_last = &partition->pending_first;
-        if (update->has_change)
+        update->abandoned = partition->abandoned;
+        if (update->has_change && !update->abandoned)
             copy_publish(partition->copy, &update->change);
         update->published(update); /* the update's memory may be gone now */
         ++published;

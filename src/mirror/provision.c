@@ -20,36 +20,36 @@ enum {
     RETRY_NS = 1000000 /* between them, for sweeps to take effect */
 };
 
-struct segments_request {
-    uint32_t partition, first, count, urgent;
-};
-
-struct segments_answer {
-    uint64_t descriptor_offset;
-    uint32_t physical[];
-};
-
 /* ---- At the backup ---- */
 
-static void give_back(struct partition *partition, uint32_t first, uint32_t count)
+static void give_back(struct copy *held, uint32_t first, uint32_t count)
 {
     for (uint32_t i = 0; i < count; ++i)
-        copy_detach(partition->copy, first + i);
+        copy_detach(held, first + i);
 }
 
-static int attach_all(struct partition *partition, const struct segments_request *request, uint32_t *physical)
+/* What the sender fills: a copy that is on its way here, or the one that is here. NULL: none of its business. */
+static struct copy *filled_by(const struct partition *partition, int peer)
+{
+    if (partition->incoming)
+        return partition->source == peer ? partition->incoming : NULL;
+    return partition->primary == peer ? partition->copy : NULL;
+}
+
+static int attach_all(struct partition *partition, struct copy *held, const struct segments_request *request,
+                      uint32_t *physical)
 {
     arena *a = partition->node->arena;
     for (uint32_t i = 0; i < request->count; ++i) {
         physical[i] = arena_take(a, request->urgent);
         if (physical[i] == ARENA_NO_SEGMENT) {
-            give_back(partition, request->first, i);
+            give_back(held, request->first, i);
             return BELAY_ERR_NO_SPACE;
         }
-        int result = copy_attach(partition->copy, request->first + i, physical[i], request->urgent);
+        int result = copy_attach(held, request->first + i, physical[i], request->urgent);
         if (result != BELAY_OK) {
             arena_give(a, physical[i], 1);
-            give_back(partition, request->first, i);
+            give_back(held, request->first, i);
             return result;
         }
     }
@@ -63,18 +63,28 @@ static int handle_segments(belay_node *node, int peer, const struct message_head
     if (length != sizeof request)
         return BELAY_ERR_PROTOCOL;
     memcpy(&request, body, sizeof request);
+    if (mirror_is_ahead(node, header)) {
+        node_reply(node, peer, header->call, MIRROR_NOT_YET, NULL, 0);
+        return BELAY_OK;
+    }
     struct partition *partition = node->mirror->find(node, header->cache, request.partition);
-    if (!partition || !partition->copy || partition->primary != peer || request.count > SEGMENTS_PER_MESSAGE)
+    if (request.count > SEGMENTS_PER_MESSAGE)
         return BELAY_ERR_PROTOCOL;
+    struct copy *held = partition ? filled_by(partition, peer) : NULL;
+    if (!held) {
+        node_reply(node, peer, header->call, MIRROR_NOT_YET, NULL, 0);
+        return BELAY_OK;
+    }
     size_t answer_length = sizeof(struct segments_answer) + request.count * sizeof(uint32_t);
     struct segments_answer *answer = malloc(answer_length);
     if (!answer) {
         node_reply(node, peer, header->call, BELAY_ERR_NO_MEMORY, NULL, 0);
         return BELAY_OK;
     }
-    answer->descriptor_offset = partition->descriptor_offset;
+    bool incoming = held == partition->incoming;
+    answer->descriptor_offset = incoming ? partition->spare_offset : partition->descriptor_offset;
     spin_acquire(&partition->lock);
-    int result = attach_all(partition, &request, answer->physical);
+    int result = attach_all(partition, held, &request, answer->physical);
     spin_release(&partition->lock);
     node_reply(node, peer, header->call, result, answer, result == BELAY_OK ? answer_length : 0);
     free(answer);
@@ -89,10 +99,14 @@ static int handle_release(belay_node *node, int peer, const struct message_heade
         return BELAY_ERR_PROTOCOL;
     memcpy(&request, body, sizeof request);
     struct partition *partition = node->mirror->find(node, header->cache, request.partition);
-    if (!partition || !partition->copy || partition->primary != peer || request.count > SEGMENTS_PER_MESSAGE)
+    if (request.count > SEGMENTS_PER_MESSAGE)
         return BELAY_ERR_PROTOCOL;
+    if (!partition)
+        return BELAY_OK;
     spin_acquire(&partition->lock);
-    give_back(partition, request.first, request.count);
+    struct copy *held = filled_by(partition, peer);
+    if (held)
+        give_back(held, request.first, request.count);
     spin_release(&partition->lock);
     return BELAY_OK;
 }
@@ -105,8 +119,8 @@ void mirror_handle_segments(belay_node *node)
 
 /* ---- At the primary ---- */
 
-static int remember(struct backup *backup, uint32_t first, uint32_t count,
-                    const struct segments_answer *answer)
+int backup_remember(struct backup *backup, uint32_t first, uint32_t count, uint64_t descriptor_offset,
+                    const uint32_t *physical)
 {
     if (first + count > backup->map_end) {
         uint32_t end = backup->map_end ? backup->map_end : 64;
@@ -120,14 +134,16 @@ static int remember(struct backup *backup, uint32_t first, uint32_t count,
         backup->physical = grown;
         backup->map_end = end;
     }
-    backup->descriptor_offset = answer->descriptor_offset;
-    memcpy(backup->physical + first, answer->physical, count * sizeof *answer->physical);
+    backup->descriptor_offset = descriptor_offset;
+    memcpy(backup->physical + first, physical, count * sizeof *physical);
     return BELAY_OK;
 }
 
 void partition_release_at(struct partition *partition, struct backup *backup, uint32_t first, uint32_t count)
 {
     struct segments_request request = {.partition = partition->number, .first = first, .count = count};
+    if (first + count > backup->map_end || backup->physical[first] == ARENA_NO_SEGMENT)
+        return; /* it is being attached: its answer will tell */
     struct message_header header = {
         .type = MESSAGE_RELEASE, .cache = partition->cache, .view = partition->node->view->number};
     struct iovec part = {&request, sizeof request};
@@ -149,7 +165,7 @@ static int attach_own(struct partition *partition)
         int result = copy_attach(partition->copy, provision->first + i, provision->physical[i],
                                  provision->purpose != ROOM_FOR_PUT);
         if (result != BELAY_OK) {
-            give_back(partition, provision->first, i);
+            give_back(partition->copy, provision->first, i);
             give_own(partition, i);
             return result;
         }
@@ -179,13 +195,30 @@ static void finish(struct partition *partition)
         give_own(partition, 0);
     if (result != BELAY_OK) {
         for (int i = 0; i < partition->backup_count; ++i)
-            if (provision->calls[i].attached && partition->backups[i].node >= 0)
+            if (provision->calls[i].attached && backup_has_segments(&partition->backups[i]))
                 partition_release_at(partition, &partition->backups[i], provision->first, provision->count);
-        note_failure(partition);
+        if (result == MIRROR_NOT_YET) /* a backup is lost, or does not know of its role yet: not for want of room */
+            provision->retry_at = clock_now() + RETRY_NS;
+        else
+            note_failure(partition);
     }
     free(provision->physical);
     provision->physical = NULL;
     provision->running = false;
+}
+
+/* The next view leaves a lost backup out; one that is being filled must not keep others from growing. */
+static void note_refusal(struct partition *partition, struct backup *backup, int status)
+{
+    struct provision *provision = &partition->provision;
+    if (backup->state != BACKUP_COMPLETE && status != BELAY_ERR_NODE_FAILED) {
+        partition->switching -= backup->state == BACKUP_FINISHING;
+        backup->state = BACKUP_WAITING;
+    } else if (status == BELAY_ERR_NODE_FAILED) {
+        provision->result = MIRROR_NOT_YET;
+    } else {
+        provision->result = status;
+    }
 }
 
 static void backup_answered(struct call *call, int status, const void *body, size_t length)
@@ -195,14 +228,15 @@ static void backup_answered(struct call *call, int status, const void *body, siz
     struct provision *provision = &partition->provision;
     const struct segments_answer *answer = body;
     spin_acquire(&partition->lock);
-    if (status == BELAY_OK && length == sizeof *answer + provision->count * sizeof(uint32_t)) {
+    struct backup *backup = &partition->backups[mine->backup];
+    if (status == BELAY_OK && length == sizeof *answer + provision->count * sizeof(uint32_t) &&
+        backup->node == mine->call.peer && backup_has_segments(backup)) {
         mine->attached = true;
-        status = remember(&partition->backups[mine->backup], provision->first, provision->count, answer);
+        status = backup_remember(backup, provision->first, provision->count, answer->descriptor_offset,
+                                 answer->physical);
     }
-    if (status == BELAY_ERR_NODE_FAILED)
-        partition->backups[mine->backup].node = -1; /* it has no room for what is pushed from now on */
-    else if (status != BELAY_OK)
-        provision->result = status;
+    if (status != BELAY_OK && backup->node == mine->call.peer)
+        note_refusal(partition, backup, status);
     if (--provision->missing == 0)
         finish(partition);
     spin_release(&partition->lock);
@@ -239,16 +273,14 @@ static void ask_backups(struct partition *partition)
         struct provision_call *call = &provision->calls[i];
         *call = (struct provision_call){
             .call = {.answered = backup_answered}, .partition = partition, .backup = i};
-        if (partition->backups[i].node < 0)
+        if (!backup_has_segments(&partition->backups[i]))
             continue;
         int result = node_call_queued(partition->node, partition->backups[i].node, header, &request,
                                       sizeof request, &call->call);
         if (result == BELAY_OK)
             provision->missing++;
-        else if (result == BELAY_ERR_NODE_FAILED)
-            partition->backups[i].node = -1;
         else
-            provision->result = result;
+            provision->result = result == BELAY_ERR_NODE_FAILED ? MIRROR_NOT_YET : result;
     }
 }
 
@@ -288,7 +320,7 @@ int partition_provision(struct partition *partition, size_t bytes, enum room_pur
             BELAY_ERR_NO_SPACE,
             "no free segment for partition %u here or at a backup: arenas are full (BELAY_ARENA_SIZE)",
             partition->number);
-    if (provision->failures != *failures_seen && clock_now() < provision->retry_at)
+    if (provision->retry_at && clock_now() < provision->retry_at)
         return FABRIC_AGAIN;
     copy_wanted(partition->copy, bytes, &first, &count);
     return count == 0 ? BELAY_OK : begin(partition, first, count, purpose);

@@ -3,8 +3,8 @@
  * @file push.c
  * Effects on their way to the backups: one-sided writes from this copy's bytes to the same logical place of theirs.
  */
-#include "cluster/node.h"
-#include "mirror/partition.h"
+#include "base/fault.h"
+#include "mirror/mirror_private.h"
 
 /* Where a logical address lies in a node's region. */
 static uint64_t region_offset(const arena *a, uint32_t physical, uint64_t within)
@@ -14,7 +14,7 @@ static uint64_t region_offset(const arena *a, uint32_t physical, uint64_t within
 
 struct push {
     struct partition *partition;
-    const struct backup *backup;
+    struct backup *backup;
     fabric_ticket ticket;
     bool last;   /* effect of the change: the doorbell need not wait for more */
     bool waited; /* somebody waits for this effect */
@@ -25,10 +25,13 @@ static void write_piece(struct push *push, uint64_t offset, const void *local, s
     unsigned flags = (push->last && last_piece ? 0 : FABRIC_MORE) |
                      (push->waited && last_piece ? FABRIC_SIGNALED : 0);
     fabric_ticket ticket;
-    /* A failed write needs no answer here: the peer is lost, and its loss comes up by itself. */
+    /* A failed write needs no answer here: the peer is lost, and its loss comes up by itself. Until then it counts as
+     * not done. */
     if (fabric_write(push->partition->node->fabric, push->backup->node, offset, local, length, flags,
                      &ticket) == BELAY_OK)
         push->ticket = ticket;
+    else
+        push->backup->failed = true;
     push->partition->push_bytes += length;
 }
 
@@ -102,6 +105,10 @@ static fabric_ticket push_to(struct partition *partition, struct backup *backup,
         const struct copy_effect *effect = &change->effects[i];
         bool slot_follows = i + 2 == change->effect_count && change->effects[i + 1].is_word;
         push.last = i + 1 == change->effect_count;
+        if (slot_follows)
+            FAULT_POINT("push-before-entry");
+        else if (push.last && effect->is_word && i > 0)
+            FAULT_POINT("push-before-slot");
         push.waited = (waited && (slot_follows || (push.last && !effect->is_word))) || (push.last && settle);
         write_effect(&push, effect);
         settle = settle || must_settle(&push, effect);
@@ -120,11 +127,28 @@ void partition_push(struct partition *partition, const struct copy_change *chang
     for (int i = 0; i < partition->backup_count; ++i) {
         struct backup *backup = &partition->backups[i];
         fabric_ticket ticket = 0;
-        if (backup->node >= 0)
+        if (backup_takes_pushes(backup))
             ticket = push_to(partition, backup, change, tickets != NULL);
         if (tickets)
             tickets[i] = ticket;
+        FAULT_POINT("push-between-backups");
     }
+}
+
+bool push_range(struct partition *partition, struct backup *backup, uint64_t address, uint64_t length)
+{
+    struct push push = {.partition = partition, .backup = backup, .last = true};
+    struct copy_effect effect = {.address = address, .length = length};
+    write_effect(&push, &effect);
+    return !backup->failed;
+}
+
+bool push_word(struct partition *partition, struct backup *backup, uint64_t address, uint64_t word)
+{
+    struct push push = {.partition = partition, .backup = backup, .last = true};
+    struct copy_effect effect = {.address = address, .length = sizeof word, .word = word, .is_word = true};
+    write_effect(&push, &effect);
+    return !backup->failed;
 }
 
 void partition_push_now(struct partition *partition, struct copy_change *change)
@@ -138,9 +162,11 @@ bool partition_must_wait(struct partition *partition)
 {
     const fabric *f = partition->node->fabric;
     bool unsettled = false;
+    if (!partition->ready || partition->switching > 0)
+        return true;
     for (int i = 0; i < partition->backup_count; ++i) {
         const struct backup *backup = &partition->backups[i];
-        if (backup->node < 0)
+        if (!backup_takes_pushes(backup))
             continue;
         if (fabric_congested(f, backup->node))
             return true;
@@ -154,5 +180,5 @@ void partition_count_update(struct partition *partition)
 {
     partition->updates++;
     for (int i = 0; i < partition->backup_count; ++i)
-        partition->pushes += partition->backups[i].node >= 0;
+        partition->pushes += backup_takes_pushes(&partition->backups[i]);
 }

@@ -20,8 +20,9 @@ enum {
 static bool fences_done(const struct partition *partition, const struct freed_segment *freed)
 {
     for (int i = 0; i < partition->backup_count; ++i) {
-        int node = partition->backups[i].node;
-        if (node >= 0 && !fabric_done(partition->node->fabric, node, freed->fences[i]))
+        const struct backup *backup = &partition->backups[i];
+        if (backup_takes_pushes(backup) &&
+            (backup->failed || !fabric_done(partition->node->fabric, backup->node, freed->fences[i])))
             return false;
     }
     return true;
@@ -48,10 +49,13 @@ static bool fence(struct partition *partition, fabric_ticket *fences)
 {
     bool done = true;
     for (int i = 0; i < partition->backup_count; ++i) {
-        int node = partition->backups[i].node;
+        struct backup *backup = &partition->backups[i];
         fences[i] = 0;
-        if (node >= 0 && fabric_fence(partition->node->fabric, node, &fences[i]) == BELAY_OK)
-            done = done && fabric_done(partition->node->fabric, node, fences[i]);
+        if (!backup_takes_pushes(backup))
+            continue;
+        if (fabric_fence(partition->node->fabric, backup->node, &fences[i]) != BELAY_OK)
+            backup->failed = true;
+        done = done && !backup->failed && fabric_done(partition->node->fabric, backup->node, fences[i]);
     }
     return done;
 }
@@ -87,7 +91,7 @@ static bool release_spare(struct partition *partition)
     bool released = false;
     while (copy_releasable(partition->copy, &logical)) {
         for (int i = 0; i < partition->backup_count; ++i)
-            if (partition->backups[i].node >= 0)
+            if (backup_has_segments(&partition->backups[i]))
                 partition_release_at(partition, &partition->backups[i], logical, 1);
         if (copy_detach(partition->copy, logical) != BELAY_OK)
             break;

@@ -50,8 +50,13 @@ static int handle_digest(belay_node *node, int peer, const struct message_header
         return BELAY_ERR_PROTOCOL;
     memcpy(&request, body, sizeof request);
     struct partition *partition = node->mirror->find(node, header->cache, request.partition);
-    if (!partition || !partition->copy)
+    if (!partition)
         return BELAY_ERR_PROTOCOL;
+    bool wants_primary = request.flags & DIGEST_CHECK;
+    if (!partition->copy || !partition->complete || (wants_primary && !partition->ready)) {
+        node_reply(node, peer, header->call, MIRROR_NOT_YET, NULL, 0);
+        return BELAY_OK;
+    }
     spin_acquire(&partition->lock);
     take_digests(partition->copy, &request, &answer);
     spin_release(&partition->lock);
@@ -76,7 +81,7 @@ static int ask(belay_node *node, int holder, uint16_t cache, const struct digest
     waited_call_init(&call, holder, answer, sizeof *answer);
     int result = node_call_wait(node, holder, header, &part, 1, &call, node_deadline(node), "belay_verify");
     if (result != BELAY_OK)
-        return result;
+        return result; /* MIRROR_NOT_YET too */
     if (call.length < offsetof(struct digest_answer, digests) || answer->count > DIGESTS_PER_MESSAGE ||
         call.length != offsetof(struct digest_answer, digests) + answer->count * sizeof answer->digests[0])
         return log_error(BELAY_ERR_PROTOCOL, "belay_verify: node %d gave a malformed answer", holder);
@@ -142,6 +147,8 @@ static int compare_stretch(belay_node *node, uint16_t cache, const struct digest
         if (!view_alive(node->view, nodes[i]))
             continue;
         result = ask(node, nodes[i], cache, &plain, &c->backup);
+        if (result == MIRROR_NOT_YET)
+            continue; /* its copy is on its way */
         if (result != BELAY_OK)
             return result;
         belay_difference where = {.partition = (int)request->partition, .node = nodes[i]};

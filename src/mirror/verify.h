@@ -5,6 +5,9 @@
 
 #include "cluster/node.h"
 
+/* A holder is not what the caller thinks: look at the map again. Equal to MIRROR_NOT_YET. */
+enum { VERIFY_AGAIN = 3 };
+
 /*
  * Compare the copies of one partition, wherever they are, and have the primary check its entries. Adds to @p report.
  * @p nodes: holders, the primary first; lost ones are left out.

@@ -88,6 +88,7 @@ static void open_copy(struct world *w, int which)
     assert_int_equal(copy_create(w->arena[which], w->descriptor_offset[which], 1, 2, w->options.seal_whole,
                                  &w->copy[which]),
                      BELAY_OK);
+    copy_serve(w->copy[which], true);
     assert_int_equal(
         arena_view_make(w->region[which], w->region_size, arena_header_of(w->arena[which]), &w->view[which]),
         BELAY_OK);

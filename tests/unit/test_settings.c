@@ -28,6 +28,7 @@ static const struct sample node_samples[] = {
     {"segment_size", "segmentSize", "BELAY_SEGMENT_SIZE", "64K", "128K", "1M", "16K"},
     {"operation_timeout_ms", "operationTimeoutMs", "BELAY_OPERATION_TIMEOUT_MS", "30s", "5s", "1500ms",
      "250ms"},
+    {"failure_timeout_ms", "failureTimeoutMs", "BELAY_FAILURE_TIMEOUT_MS", "1500ms", "2s", "3s", "500ms"},
     {"progress_core", "progressCore", "BELAY_PROGRESS_CORE", "auto", "2", "3", "4"},
     {"device", "device", "BELAY_DEVICE", "auto", "rxe0", "mlx5_0", "siw1"},
     {"config_file", "", "BELAY_CONFIG_FILE", "none", NULL, NULL, NULL},
@@ -40,6 +41,7 @@ static const belay_config node_struct = {
     .arena_size = (size_t)1 << 30,
     .segment_size = (size_t)1 << 20,
     .operation_timeout_ms = 1500,
+    .failure_timeout_ms = 3000,
     .progress_core = 3,
     .device = "mlx5_0",
 };
@@ -231,7 +233,7 @@ static void every_node_setting_comes_from_every_place(void **state)
     setenv("BELAY_CONFIG_FILE", path, 1);
     settings = resolve_node(&(belay_config){.config_file = "/no/such/file"});
     assert_node(&settings, "config_file", path, "environment variable BELAY_CONFIG_FILE");
-    assert_node(&settings, "device", "rxe0", "test_settings.xml:9:1");
+    assert_node(&settings, "device", "rxe0", "test_settings.xml:10:1");
     setenv("BELAY_CONFIG_FILE", "none", 1);
     settings = resolve_node(&(belay_config){.config_file = "/no/such/file"});
     assert_node(&settings, "device", "auto", "default");
@@ -625,7 +627,8 @@ static void nodes_must_agree_on_some_settings_only(void **state)
     const struct node_settings left = resolve_node(&node_struct);
     for (size_t i = 0; i < NODE_CONFIG_FILE; ++i) {
         const struct sample *sample = &node_samples[i];
-        const bool equal = i == NODE_SEGMENT_SIZE || i == NODE_TRANSPORT;
+        const bool equal = i == NODE_SEGMENT_SIZE || i == NODE_TRANSPORT ||
+                           i == NODE_FAILURE_TIMEOUT_MS;
         setenv(sample->variable, sample->in_environment, 1);
         const struct node_settings right = resolve_node(&node_struct);
         unsetenv(sample->variable);

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "base/fault.h"
+
+#ifdef BELAY_FAULT_POINTS
+
+#include "base/log.h"
+
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static char wanted[64];
+static atomic_int left; /* passes until the fault; 0: none wanted */
+static int signal_wanted = SIGKILL;
+
+void fault_init(int node)
+{
+    const char *text = getenv("BELAY_TEST_KILL");
+    int count = 0, where = node;
+    char how[8] = "";
+    if (!text || sscanf(text, "%63[^:]:%d:%d:%7s", wanted, &count, &where, how) < 2 || where != node)
+        return;
+    signal_wanted = strcmp(how, "stop") == 0 ? SIGSTOP : SIGKILL;
+    atomic_store(&left, count);
+}
+
+void fault_point(const char *name)
+{
+    if (atomic_load_explicit(&left, memory_order_relaxed) <= 0 || strcmp(name, wanted) != 0)
+        return;
+    if (atomic_fetch_sub(&left, 1) == 1) {
+        log_warn("at fault point %s", name);
+        kill(getpid(), signal_wanted);
+    }
+}
+
+#else
+typedef int fault_points_are_not_configured; /* a translation unit is not empty */
+#endif

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/**
+ * @file fault.h
+ * Named places where tests let a node die: FAULT_POINT("push-before-slot"). Nothing at all unless configured with
+ * --enable-fault-points. Then BELAY_TEST_KILL=name:count[:node] ends the process with SIGKILL when it comes to that place for the
+ * count-th time, and =name:count:node:stop stops it with SIGSTOP.
+ */
+#ifndef BELAY_FAULT_H
+#define BELAY_FAULT_H
+
+#ifdef BELAY_FAULT_POINTS
+void fault_point(const char *name);
+void fault_init(int node);
+#define FAULT_POINT(name) fault_point(name)
+#define FAULT_INIT(node)  fault_init(node)
+#else
+#define FAULT_POINT(name) ((void)0)
+#define FAULT_INIT(node)  ((void)0)
+#endif
+
+#endif

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/**
+ * @file partitions.h
+ * The partitions of this node's caches as views come and go: who holds them, which are lost, what state they are in.
+ */
+#ifndef BELAY_PARTITIONS_H
+#define BELAY_PARTITIONS_H
+
+#include "cache/cache.h"
+
+/* Make one partition by the cache's map. */
+int partitions_make(belay_cache *cache, uint32_t number);
+
+struct partition *partitions_find(belay_node *node, uint16_t cache, uint32_t number);
+struct partition *partitions_walk(belay_node *node, const struct partition *before);
+
+void partitions_note_lost(belay_cache *cache, uint32_t number);
+
+/* belay_partition_state_of() */
+int partitions_state(belay_cache *cache, uint32_t number, belay_partition_state *state);
+
+/* belay_reset_lost_partitions() */
+int partitions_reset_lost(belay_cache *cache);
+
+void partitions_register(belay_node *node);
+
+#endif

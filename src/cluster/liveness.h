@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/**
+ * @file liveness.h
+ * Do the other nodes live? Beats between the coordinator and everybody else, the processes of this host, and leases.
+ *
+ * Each node and the coordinator send each other a beat about six times per failure timeout. Silence is counted in own
+ * beats, not in time: a node that was itself stopped, or starved of a core, takes nobody for dead when it goes on. A beat tells
+ * when its receiver was heard last (in the receiver's clock), which is the receiver's *lease*: for the failure
+ * timeout from then on nobody can have taken it for dead and gone on without it.
+ *
+ * Threads: liveness_tick() by any; the rest under the state lock, but for liveness_leased().
+ */
+#ifndef BELAY_LIVENESS_H
+#define BELAY_LIVENESS_H
+
+#include "base/node_set.h"
+#include "base/process.h"
+#include "belay.h"
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+struct peer_life {
+    int pidfd;              /* -1: on another host */
+    bool silent_allowed;    /* makes progress by hand: silence says nothing */
+    unsigned missed;        /* own beats since it was heard */
+    uint64_t heard_sent_at; /* when its last beat was sent, in its clock: goes back in ours */
+    uint64_t heard_at;      /* when that came, in our clock; 0: never */
+    uint64_t lease_from;    /* when our beat was sent that it answered last, in our clock */
+    uint64_t kill_at;       /* a suspect of this host that has not ended by then is killed; 0: not */
+};
+
+struct liveness {
+    struct peer_life *peers; /* by node id */
+    _Atomic uint64_t next_beat;
+    bool several_hosts;
+    _Atomic uint64_t lease_until; /* where leases are used; clock_now() */
+    uint64_t coordinator_since;   /* this node is the coordinator since then; 0: it is not */
+};
+
+/* @p processes and @p manual by node id. Errors: NO_MEMORY, SYSTEM, NODE_FAILED. */
+int liveness_create(belay_node *node, const struct process *processes, const bool *manual);
+void liveness_destroy(belay_node *node);
+void liveness_register(belay_node *node);
+
+/* Beat if it is time. Cheap enough for every wake-up of a sleeping thread. */
+void liveness_tick(belay_node *node);
+
+/* Milliseconds until the next beat, for a thread that goes to sleep; -1: there are no beats. */
+int liveness_sleep_ms(const belay_node *node);
+
+/* A peer's link broke: is its process known to have ended? If it lives on this host, it will be ended. */
+bool liveness_dead_for_certain(belay_node *node, int peer);
+void liveness_expect_end(belay_node *node, int peer);
+
+/* May this node, as a proposer, believe that nobody went on without it? */
+bool liveness_in_touch(const belay_node *node);
+
+/* Nodes that are left out can not act on an older view any more: they are dead, or their lease has run out. */
+bool liveness_leases_ended(const belay_node *node, const struct node_set *left_out);
+
+/* May this node serve and read now? Always on one host. */
+bool liveness_leased(const belay_node *node);
+
+#endif

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/**
+ * @file membership.h
+ * Which nodes are suspected, and the agreement on the next view without them.
+ *
+ * Threads: everything runs under the node's state lock, but for node_excluded().
+ */
+#ifndef BELAY_MEMBERSHIP_H
+#define BELAY_MEMBERSHIP_H
+
+#include "cluster/view.h"
+
+enum membership_phase { MEMBERSHIP_IDLE, MEMBERSHIP_PREPARING, MEMBERSHIP_ACCEPTING };
+
+struct membership {
+    struct node_set suspects; /* members that will be left out */
+    struct node_set certain;  /* of them, those that are dead for certain */
+    uint64_t resets;          /* caches whose lost partitions are to begin anew */
+    uint64_t suspected_at;    /* when the oldest of the present suspicions came up; clock_now() */
+
+    /* As an acceptor of the next view. */
+    uint32_t promised;
+    bool has_accepted;
+    uint32_t accepted_ballot;
+    struct view_set accepted;
+
+    /* As its proposer. */
+    enum membership_phase phase;
+    uint32_t ballot, rounds;
+    uint32_t first_ballot_of; /* number of the view for which ballot 0 is used up */
+    struct view_set proposal;
+    struct node_set answered; /* promises, then acceptances */
+    bool told;                /* a promise told of an accepted set */
+    uint32_t told_ballot;
+    uint64_t round_ends;
+
+    uint64_t without_quorum_since; /* 0: not; clock_now() */
+};
+
+void membership_register(belay_node *node);
+
+/* A member has been lost, or is silent. @p certain: it is dead and will never run again. @p tell: tell the others. */
+void membership_suspect(belay_node *node, int peer, bool certain, bool tell);
+
+/* With the next view, lost partitions of these caches begin anew. */
+void membership_reset(belay_node *node, uint64_t caches);
+
+/* This node is not of the job any more: every call fails, nothing is served. */
+void membership_exclude(belay_node *node, const char *why);
+
+#endif
