@@ -11,6 +11,14 @@ AC_DEFUN([BELAY_ENABLE_DEBUG], [
     AC_SUBST([DEBUG_CFLAGS])
 ])
 
+AC_DEFUN([BELAY_ENABLE_FAULT_POINTS], [
+    AC_ARG_ENABLE([fault-points],
+        [AS_HELP_STRING([--enable-fault-points], [named places where tests let a node die, see src/base/fault.h (default: no)])],
+        [], [enable_fault_points=no])
+    AS_IF([test "$enable_fault_points" != no], [
+        AC_DEFINE([BELAY_FAULT_POINTS], [1], [Define to compile the places where tests let a node die])])
+])
+
 AC_DEFUN([BELAY_ENABLE_SANITIZE], [
     AC_ARG_ENABLE([sanitize],
         [AS_HELP_STRING([--enable-sanitize=LIST], [compile with sanitizers: address,undefined or thread (default: no)])],

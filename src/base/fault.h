@@ -8,6 +8,8 @@
 #ifndef BELAY_FAULT_H
 #define BELAY_FAULT_H
 
+#include "config.h"
+
 #ifdef BELAY_FAULT_POINTS
 void fault_point(const char *name);
 void fault_init(int node);
