@@ -405,11 +405,11 @@ int belay_on_event(belay_node *node, belay_event_handler handler, void *context)
 int belay_view_number(const belay_node *node);
 
 typedef struct belay_partition_state {
-    int primary;              /**< node id; -1: lost */
-    unsigned copies_wanted;   /**< as configured, as far as there were servers when the cache was opened */
-    unsigned copies_complete; /**< whole and up to date, the primary's included */
+    int primary;               /**< node id; -1: lost */
+    unsigned copies_wanted;    /**< as configured, as far as there were servers when the cache was opened */
+    unsigned copies_complete;  /**< whole and up to date, the primary's included */
     unsigned copies_restoring; /**< being filled now */
-    int lost;                 /**< no copy was left */
+    int lost;                  /**< no copy was left */
 } belay_partition_state;
 
 /** The state of a partition, asked of its primary. Waits while it changes over. Errors: INVALID, TIMEOUT, EXCLUDED. */

@@ -30,8 +30,8 @@ int belay_partition_state_of(belay_cache *cache, int partition, belay_partition_
     if (result == BELAY_OK)
         result = check_output("belay_partition_state_of", state, "state");
     if (result == BELAY_OK && (partition < 0 || (uint32_t)partition >= cache->partition_count))
-        result = log_quiet(BELAY_ERR_INVALID, "belay_partition_state_of: partition %d; there are %u", partition,
-                           cache->partition_count);
+        result = log_quiet(BELAY_ERR_INVALID, "belay_partition_state_of: partition %d; there are %u",
+                           partition, cache->partition_count);
     return result == BELAY_OK ? partitions_state(cache, (uint32_t)partition, state) : result;
 }
 

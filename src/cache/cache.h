@@ -103,7 +103,7 @@ struct cache_registry {
     spin_lock staging_lock;
     uint32_t staging[STAGING_KEPT]; /* unused staging segments */
     int staging_count;
-    atomic_uint next_number; /* of a request of this node, see request_number() */
+    atomic_uint next_number;               /* of a request of this node, see request_number() */
     uint32_t sweep_cache, sweep_partition; /* how far a sweep has come */
     bool sweeping;
 };

@@ -176,11 +176,10 @@ static int send_update(struct belay_request *request)
     bool with_value = !operation->entry_at && operation->kind != OPERATION_REMOVE &&
                       operation->kind != OPERATION_FETCH_ADD && operation->value_length > 0;
     size_t value_length = with_value ? operation->value_length : 0;
-    struct message_header header = {
-        .type = MESSAGE_UPDATE,
-        .flags = operation->repeated ? WIRE_REPEATED : 0,
-        .cache = cache->number,
-        .view = cache->node->view->number};
+    struct message_header header = {.type = MESSAGE_UPDATE,
+                                    .flags = operation->repeated ? WIRE_REPEATED : 0,
+                                    .cache = cache->number,
+                                    .view = cache->node->view->number};
     if (operation->sync == BELAY_FULL_ASYNC) {
         int result = send_async(request, &header, &wire, value_length);
         if (result == BELAY_OK)
@@ -247,7 +246,8 @@ static void start(struct belay_request *request)
 {
     belay_cache *cache = request->cache;
     request->primary = cache_primary(cache, request->partition);
-    if (!route_is_clear(cache, request->primary) || atomic_load_explicit(&cache->lost_count, memory_order_relaxed)) {
+    if (!route_is_clear(cache, request->primary) ||
+        atomic_load_explicit(&cache->lost_count, memory_order_relaxed)) {
         int result = route_check_write(cache, request->partition);
         if (result != BELAY_OK) {
             conclude(request, result, false);
@@ -367,7 +367,8 @@ int client_get_and_put(struct belay_request *request, belay_cache *cache, const 
     int status;
     do {
         struct read_result result = {0};
-        status = lookup_get(cache, operation->key, operation->key_length, old->buffer, old->capacity, &result);
+        status = lookup_get(cache, operation->key, operation->key_length, old->buffer, old->capacity,
+                            &result);
         old->length = status == BELAY_ERR_NOT_FOUND ? BELAY_NO_VALUE : result.value_length;
         if (status != BELAY_OK && status != BELAY_ERR_NOT_FOUND)
             return status;

@@ -11,9 +11,9 @@
 #include "cache/operation.h"
 
 enum request_state {
-    REQUEST_DONE,  /* status is valid */
-    REQUEST_CALL,  /* the primary will answer */
-    REQUEST_HERE,  /* carried out here, on its way to the backups */
+    REQUEST_DONE,   /* status is valid */
+    REQUEST_CALL,   /* the primary will answer */
+    REQUEST_HERE,   /* carried out here, on its way to the backups */
     REQUEST_LOOKUP, /* one-sided reads are in flight */
     REQUEST_AGAIN   /* its primary is lost, or not ready: it will be sent again */
 };
@@ -25,7 +25,7 @@ struct belay_request {
     enum request_state state;
     int status;
     uint64_t deadline;
-    uint64_t again_at; /* REQUEST_AGAIN: not before; clock_now() */
+    uint64_t again_at;          /* REQUEST_AGAIN: not before; clock_now() */
     struct operation operation; /* of an update */
     struct call call;
     atomic_bool answered; /* operation.status and .answer are set */

@@ -109,7 +109,7 @@ static int request_value(belay_cache *cache, int primary, const struct read_key 
 }
 
 static int lookup_request(belay_cache *cache, const struct read_key *key, void *buffer, size_t capacity,
-                   struct read_result *result)
+                          struct read_result *result)
 {
     enum { CHANGES_BORNE = 1000 };
     int primary = cache_primary(cache, hash_partition(key->hash, cache->partition_count));

@@ -23,7 +23,8 @@ enum operation_kind {
 
 /* A status beside BELAY_ERR_*. */
 enum {
-    OPERATION_ELSEWHERE = 2 /* this node is not the primary, or not yet: look at the map again, after a while */
+    OPERATION_ELSEWHERE =
+        2 /* this node is not the primary, or not yet: look at the map again, after a while */
 };
 
 struct operation_answer {

@@ -137,7 +137,7 @@ static int cache_make(belay_node *node, const struct open_answer *agreed, belay_
     cache->partition_count = agreed->settings.partitions;
     cache->block_first = ARENA_NO_SEGMENT;
     cache->open_count = 1;
-    cache_arena_of(node, node->id); /* make the view of the own arena */
+    cache_arena_of(node, node->id);  /* make the view of the own arena */
     spin_acquire(&node->state_lock); /* no other view meanwhile */
     int result = make_map(cache, agreed->view);
     if (result == BELAY_OK)

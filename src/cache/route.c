@@ -15,10 +15,11 @@ int route_check(const belay_cache *cache, uint32_t partition)
     if (view_alive(node->view, primary))
         return BELAY_OK;
     if (cache_is_lost(cache, partition))
-        return log_quiet(BELAY_ERR_PARTITION_LOST,
-                         "cache %s: all copies of partition %u are gone; belay_reset_lost_partitions() begins it "
-                         "anew",
-                         cache->settings.name, partition);
+        return log_quiet(
+            BELAY_ERR_PARTITION_LOST,
+            "cache %s: all copies of partition %u are gone; belay_reset_lost_partitions() begins it "
+            "anew",
+            cache->settings.name, partition);
     return OPERATION_ELSEWHERE;
 }
 

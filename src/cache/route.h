@@ -28,7 +28,8 @@ static inline bool route_is_clear(const belay_cache *cache, int primary)
 
 static inline bool route_is_open(const belay_cache *cache, uint32_t partition)
 {
-    return route_is_clear(cache, cache_primary(cache, partition)) || route_check(cache, partition) == BELAY_OK;
+    return route_is_clear(cache, cache_primary(cache, partition)) ||
+           route_check(cache, partition) == BELAY_OK;
 }
 
 /* The same for a write, which the loss of another partition may forbid. */

@@ -167,7 +167,8 @@ static int iterate_partition(struct iteration *iteration, uint32_t partition)
             return status;
         if (length < offsetof(struct wire_keys_answer, keys) || length > sizeof answer ||
             !key_cursor_valid(&answer.cursor))
-            return log_error(BELAY_ERR_PROTOCOL, "belay_iterate: malformed answer for partition %u", partition);
+            return log_error(BELAY_ERR_PROTOCOL, "belay_iterate: malformed answer for partition %u",
+                             partition);
         wire.cursor = answer.cursor;
         status = visit_keys(iteration, answer.keys, length - offsetof(struct wire_keys_answer, keys));
         if (status != 0)

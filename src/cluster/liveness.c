@@ -143,7 +143,7 @@ static void beat(belay_node *node, uint64_t now)
 {
     int coordinator = view_coordinator(node->view);
     struct liveness *liveness = &node->liveness;
-    liveness->coordinator_since = coordinator != node->id        ? 0
+    liveness->coordinator_since = coordinator != node->id       ? 0
                                   : liveness->coordinator_since ? liveness->coordinator_since
                                                                 : now;
     for (int peer = 0; peer < node->view->nodes; ++peer) {

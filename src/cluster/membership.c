@@ -239,8 +239,7 @@ static bool have_quorum(belay_node *node)
 static void send_round(belay_node *node, enum message_type type)
 {
     struct membership *m = of(node);
-    struct view_message message = {
-        .number = node->view->number + 1, .ballot = m->ballot, .set = m->proposal};
+    struct view_message message = {.number = node->view->number + 1, .ballot = m->ballot, .set = m->proposal};
     m->answered = (struct node_set){0};
     m->round_ends = clock_now() + (ROUND_MS + (uint64_t)node->id % 64) * NANOSECONDS_PER_MS;
     send_to_all(node, type, &message);
@@ -251,7 +250,8 @@ static void advance(belay_node *node);
 static void begin_accepting(belay_node *node)
 {
     struct membership *m = of(node);
-    struct view_message own = {.number = node->view->number + 1, .ballot = m->ballot, .set = m->proposal}, answer;
+    struct view_message own = {.number = node->view->number + 1, .ballot = m->ballot, .set = m->proposal},
+                        answer;
     m->phase = MEMBERSHIP_ACCEPTING;
     send_round(node, MESSAGE_VIEW_ACCEPT);
     FAULT_POINT("view-proposed");
@@ -342,7 +342,8 @@ static void catch_up(belay_node *node, int peer, uint32_t from)
         message = (struct view_message){.number = number, .set = *view_at(node->view, number)};
         send_to(node, peer, MESSAGE_VIEW_COMMIT, &message);
     }
-    message = (struct view_message){.number = node->view->number + 1, .ballot = m->ballot, .set = m->proposal};
+    message = (struct view_message){
+        .number = node->view->number + 1, .ballot = m->ballot, .set = m->proposal};
     if (m->phase != MEMBERSHIP_IDLE)
         send_to(node, peer, m->phase == MEMBERSHIP_PREPARING ? MESSAGE_VIEW_PREPARE : MESSAGE_VIEW_ACCEPT,
                 &message);
@@ -518,7 +519,8 @@ void membership_exclude(belay_node *node, const char *why)
             dispatch_cut(node, peer, "this node is left out");
     for (int i = 0; i < node->view_hook_count; ++i)
         node->view_hooks[i](node);
-    events_add(node, &(belay_event){.kind = BELAY_EVENT_EXCLUDED, .view = node->view->number, .node = node->id});
+    events_add(node,
+               &(belay_event){.kind = BELAY_EVENT_EXCLUDED, .view = node->view->number, .node = node->id});
 }
 
 void membership_register(belay_node *node)

@@ -15,11 +15,11 @@ enum message_type {
     MESSAGE_NONE,
     MESSAGE_REPLY, /* answers a call: header.call, header.status */
     /* cluster */
-    MESSAGE_CLOSE, /* call: the sender wants to leave; answered when all live nodes do */
-    MESSAGE_BEAT,          /* the sender lives; when it heard from the receiver last */
-    MESSAGE_SUSPECT,       /* the sender has lost a node */
-    MESSAGE_RESET,         /* call: begin lost partitions of a cache anew, with the next view */
-    MESSAGE_VIEW_PREPARE,  /* agreement on the next view, see membership.c */
+    MESSAGE_CLOSE,        /* call: the sender wants to leave; answered when all live nodes do */
+    MESSAGE_BEAT,         /* the sender lives; when it heard from the receiver last */
+    MESSAGE_SUSPECT,      /* the sender has lost a node */
+    MESSAGE_RESET,        /* call: begin lost partitions of a cache anew, with the next view */
+    MESSAGE_VIEW_PREPARE, /* agreement on the next view, see membership.c */
     MESSAGE_VIEW_PROMISE,
     MESSAGE_VIEW_ACCEPT,
     MESSAGE_VIEW_ACCEPTED,
@@ -43,9 +43,9 @@ enum message_type {
     MESSAGE_LOST,         /* no holder of a partition has a complete copy */
     MESSAGE_SWEEP,        /* clean and release what you can: an arena is full */
     /* mirror */
-    MESSAGE_SEGMENTS, /* call: attach segments to a backup copy */
-    MESSAGE_RELEASE,  /* detach segments from a backup copy */
-    MESSAGE_DIGEST,   /* call: digests of a copy */
+    MESSAGE_SEGMENTS,    /* call: attach segments to a backup copy */
+    MESSAGE_RELEASE,     /* detach segments from a backup copy */
+    MESSAGE_DIGEST,      /* call: digests of a copy */
     MESSAGE_COPY_QUERY,  /* call: how far does the receiver's copy go? */
     MESSAGE_COPY_ADOPT,  /* call: its segments and their digests */
     MESSAGE_COPY_BEGIN,  /* call: a new copy comes */

@@ -69,7 +69,7 @@ struct belay_node {
     spin_lock state_lock;     /* of handlers and hooks */
     struct eventcount events; /* callers that have waited long sleep here */
     struct events event_queue;
-    atomic_bool busy;         /* the hooks have something to do */
+    atomic_bool busy; /* the hooks have something to do */
 
     spin_lock self_lock; /* messages of this node to itself, oldest first */
     struct self_message *self_first, **self_last;

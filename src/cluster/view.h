@@ -29,9 +29,9 @@ struct view_set {
 };
 
 struct view {
-    _Atomic uint32_t number; /* from 1 */
-    int nodes;               /* ids are 0 ... nodes - 1, also of those that left */
-    int servers;             /* of the first view */
+    _Atomic uint32_t number;  /* from 1 */
+    int nodes;                /* ids are 0 ... nodes - 1, also of those that left */
+    int servers;              /* of the first view */
     struct view_set *history; /* by number - 1 */
     struct member members[];
 };

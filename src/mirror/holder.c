@@ -127,8 +127,9 @@ static int handle_begin(belay_node *node, int peer, const struct message_header 
     drop_incoming(partition);
     if (request.first) /* there is no room for both */
         drop_copy(partition);
-    int result = !partition->copy ? BELAY_ERR_NO_MEMORY : copy_create(node->arena, partition->spare_offset, partition->cache, partition->number,
-                             node->verbs, &partition->incoming);
+    int result = !partition->copy ? BELAY_ERR_NO_MEMORY
+                                  : copy_create(node->arena, partition->spare_offset, partition->cache,
+                                                partition->number, node->verbs, &partition->incoming);
     if (result == BELAY_OK)
         partition->source = peer;
     struct copy_place_answer answer = {.descriptor_offset = partition->spare_offset};

@@ -32,7 +32,7 @@ enum backup_state {
 struct backup {
     int node; /* -1: none */
     enum backup_state state;
-    bool failed;                /* a push to it failed: it counts as not done until the next view leaves it out */
+    bool failed; /* a push to it failed: it counts as not done until the next view leaves it out */
     uint64_t descriptor_offset; /* in its region; known with its first segments */
     fabric_ticket unsettled; /* while partition.unsettled: of the last push that still reads changing bytes */
     uint32_t map_end;        /* logical segments known in `physical` */
@@ -128,10 +128,10 @@ struct partition {
     bool unsettled;
     bool active; /* in the node's list of partitions that progress must look at */
     struct partition *active_next;
-    bool lost;                   /* no copy is left, and the policy forbids to begin with an empty one */
+    bool lost; /* no copy is left, and the policy forbids to begin with an empty one */
 
     /* Of the cache layer: */
-    void (*unpark)(struct partition *partition); /* retries parked operations, oldest first */
+    void (*unpark)(struct partition *partition);            /* retries parked operations, oldest first */
     bool (*begin_empty)(const struct partition *partition); /* the last copy is lost: may it begin anew? */
     void (*name_cache)(const struct partition *partition, char *name); /* BELAY_CACHE_NAME_MAX + 1 */
 

@@ -37,7 +37,7 @@ struct other {
 struct promotion {
     enum phase phase;
     uint32_t generation;
-    uint64_t retry_at; /* somebody was not ready to answer; 0: not */
+    uint64_t retry_at;                          /* somebody was not ready to answer; 0: not */
     struct other others[PARTITION_BACKUPS_MAX]; /* by place */
 };
 

@@ -197,7 +197,8 @@ static void finish(struct partition *partition)
         for (int i = 0; i < partition->backup_count; ++i)
             if (provision->calls[i].attached && backup_has_segments(&partition->backups[i]))
                 partition_release_at(partition, &partition->backups[i], provision->first, provision->count);
-        if (result == MIRROR_NOT_YET) /* a backup is lost, or does not know of its role yet: not for want of room */
+        if (result ==
+            MIRROR_NOT_YET) /* a backup is lost, or does not know of its role yet: not for want of room */
             provision->retry_at = clock_now() + RETRY_NS;
         else
             note_failure(partition);

@@ -17,8 +17,8 @@
 #include <string.h>
 
 enum {
-    AT_ONCE = 4,             /* resyncs that make progress; the others wait in line */
-    SEGMENTS_PER_STEP = 16,  /* written in one round of progress */
+    AT_ONCE = 4,            /* resyncs that make progress; the others wait in line */
+    SEGMENTS_PER_STEP = 16, /* written in one round of progress */
     SEGMENTS_PER_CALL = 1024,
     ASK_AGAIN_MS = 1,
     NO_ROOM_MS = 100
@@ -34,9 +34,9 @@ struct resync {
     int place;            /* of the backup; -1: another node's promotion pulls the copy */
     struct backup pulled; /* then this is where it goes */
     enum step step;
-    bool asked;        /* an answer is missing */
-    bool no_room;      /* the receiver cannot keep its old copy beside the new one */
-    uint64_t retry_at; /* clock_now() */
+    bool asked;            /* an answer is missing */
+    bool no_room;          /* the receiver cannot keep its old copy beside the new one */
+    uint64_t retry_at;     /* clock_now() */
     uint32_t first, count; /* segments being attached; `first` is also how far they are written */
 };
 
@@ -54,7 +54,8 @@ static bool is_valid(struct resync *resync)
     if (resync->place < 0)
         return partition->primary == resync->peer && partition->complete;
     const struct backup *backup = target_of(resync);
-    return partition_is_primary(partition) && backup->node == resync->peer && backup->state != BACKUP_COMPLETE &&
+    return partition_is_primary(partition) && backup->node == resync->peer &&
+           backup->state != BACKUP_COMPLETE &&
            (partition->ready || promotion_replaces(partition, resync->place));
 }
 
@@ -216,7 +217,8 @@ static void take_segments(struct resync *resync, const void *body, size_t length
 static void write_pending_slots(struct resync *resync, uint64_t from, uint64_t to)
 {
     struct partition *partition = resync->partition;
-    for (const struct copy_change *change = copy_oldest_pending(partition->copy); change; change = change->newer)
+    for (const struct copy_change *change = copy_oldest_pending(partition->copy); change;
+         change = change->newer)
         if (!change->superseded && change->slot_at >= from && change->slot_at < to)
             push_word(partition, target_of(resync), change->slot_at, change->slot);
 }

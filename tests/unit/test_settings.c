@@ -627,8 +627,7 @@ static void nodes_must_agree_on_some_settings_only(void **state)
     const struct node_settings left = resolve_node(&node_struct);
     for (size_t i = 0; i < NODE_CONFIG_FILE; ++i) {
         const struct sample *sample = &node_samples[i];
-        const bool equal = i == NODE_SEGMENT_SIZE || i == NODE_TRANSPORT ||
-                           i == NODE_FAILURE_TIMEOUT_MS;
+        const bool equal = i == NODE_SEGMENT_SIZE || i == NODE_TRANSPORT || i == NODE_FAILURE_TIMEOUT_MS;
         setenv(sample->variable, sample->in_environment, 1);
         const struct node_settings right = resolve_node(&node_struct);
         unsetenv(sample->variable);

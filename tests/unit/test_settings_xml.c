@@ -248,11 +248,10 @@ static void unknown_names_list_what_is_allowed(void **state)
             "job.xml:4:23: ", "unknown element <null>", "allowed: <value>");
     REFUSED(IN_CACHE("<property name=\"name\"><value><b/></value></property>"),
             "unknown element <b> in <value>", "allowed: text");
-    REFUSED(
-        NODE "\n\n  " SET("discovery", "x") END_NODE, "job.xml:3:3: ", "unknown property \"discovery\"",
-        "allowed: role, transport, progress, arenaSize, segmentSize, operationTimeoutMs, "
-        "failureTimeoutMs, progressCore, device, "
-        "cacheConfiguration");
+    REFUSED(NODE "\n\n  " SET("discovery", "x") END_NODE, "job.xml:3:3: ", "unknown property \"discovery\"",
+            "allowed: role, transport, progress, arenaSize, segmentSize, operationTimeoutMs, "
+            "failureTimeoutMs, progressCore, device, "
+            "cacheConfiguration");
     REFUSED(NODE SET("config_file", "x") END_NODE, "unknown property \"config_file\"");
     REFUSED(
         IN_CACHE(SET("rebalance", "SYNC")), "job.xml:4:1: ", "unknown property \"rebalance\"",
