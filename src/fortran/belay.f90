@@ -8,10 +8,10 @@ module belay
     use belay_calls
     use mpi_f08, only: MPI_Comm
     use, intrinsic :: iso_c_binding, only: c_associated, c_char, c_f_pointer, c_funloc, c_funptr, c_int, c_loc, &
-        c_null_char, c_null_ptr, c_ptr, c_size_t
+        c_null_char, c_null_funptr, c_null_ptr, c_ptr, c_size_t
     implicit none
     private :: MPI_Comm, c_associated, c_char, c_f_pointer, c_funloc, c_funptr, c_int, c_loc, c_null_char, &
-        c_null_ptr, c_ptr, c_size_t
+        c_null_funptr, c_null_ptr, c_ptr, c_size_t
     private :: open_integer, open_type, text_of
 
     !> belay_open(communicator, node [, config]): communicator is an integer (mpif.h, mpi) or a type(MPI_Comm) (mpi_f08).
@@ -24,7 +24,7 @@ module belay
     type, bind(C), private :: c_config
         integer(c_int) :: role, transport, progress
         integer(c_size_t) :: arena_size, segment_size
-        integer(c_int) :: operation_timeout_ms, progress_core
+        integer(c_int) :: operation_timeout_ms, failure_timeout_ms, progress_core
         type(c_ptr) :: device, config_file
     end type
 
@@ -72,6 +72,14 @@ module belay
             integer(c_int) :: result
         end function
 
+        function c_on_event(node, handler, context) bind(C, name='belay_on_event') result(result)
+            import :: belay_node, c_funptr, c_int, c_ptr
+            type(belay_node), value :: node
+            type(c_funptr), value :: handler
+            type(c_ptr), value :: context
+            integer(c_int) :: result
+        end function
+
         function c_test(request, completed) bind(C, name='belay_test') result(result)
             import :: belay_request, c_int
             type(belay_request), value :: request
@@ -101,7 +109,7 @@ module belay
             integer(c_size_t) :: length
         end function
     end interface
-    private :: c_open, c_close, c_cache_open, c_cache_close, c_iterate, c_test, c_strerror, c_last_error, c_version, &
+    private :: c_open, c_close, c_cache_open, c_cache_close, c_iterate, c_on_event, c_test, c_strerror, c_last_error, c_version, &
         c_strlen
 
 contains
@@ -145,7 +153,7 @@ contains
         device = trim(given%device) // c_null_char
         config_file = trim(given%config_file) // c_null_char
         passed = c_config(given%role, given%transport, given%progress, given%arena_size, given%segment_size, &
-            given%operation_timeout_ms, given%progress_core, c_null_ptr, c_null_ptr)
+            given%operation_timeout_ms, given%failure_timeout_ms, given%progress_core, c_null_ptr, c_null_ptr)
         if (given%device /= '') passed%device = c_loc(device)
         if (given%config_file /= '') passed%config_file = c_loc(config_file)
         result = c_open(communicator, passed, node)
@@ -194,6 +202,21 @@ contains
         passed = c_null_ptr
         if (present(context)) passed = context
         result = c_iterate(cache, merge(1_c_int, 0_c_int, local_only), c_funloc(visit), passed)
+    end function
+
+    !> Without a handler: be told no more. context: as for belay_iterate(); what it points to must stay.
+    function belay_on_event(node, handler, context) result(result)
+        type(belay_node), intent(in) :: node
+        procedure(belay_event_handler), optional :: handler
+        type(c_ptr), intent(in), optional :: context
+        integer(c_int) :: result
+        type(c_funptr) :: passed_handler
+        type(c_ptr) :: passed
+        passed_handler = c_null_funptr
+        if (present(handler)) passed_handler = c_funloc(handler)
+        passed = c_null_ptr
+        if (present(context)) passed = context
+        result = c_on_event(node, passed_handler, passed)
     end function
 
     function belay_test(request, completed) result(result)

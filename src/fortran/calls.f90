@@ -21,6 +21,16 @@ module belay_calls
         end function
     end interface
 
+    !> Told of events after belay_on_event().
+    abstract interface
+        subroutine belay_event_handler(node, event, context) bind(C)
+            import :: belay_event, belay_node, c_ptr
+            type(belay_node), value :: node
+            type(belay_event), intent(in) :: event
+            type(c_ptr), value :: context
+        end subroutine
+    end interface
+
     ! ---- Node
 
     interface
@@ -307,6 +317,45 @@ module belay_calls
             import :: belay_cache, c_int
             type(belay_cache), value :: cache
             type(*), dimension(..), intent(in) :: key
+            integer(c_int) :: result
+        end function
+    end interface
+
+    ! ---- Failures
+
+    interface
+        function belay_view_number(node) bind(C, name='belay_view_number') result(result)
+            import :: belay_node, c_int
+            type(belay_node), value :: node
+            integer(c_int) :: result
+        end function
+
+        function belay_partition_state_of(cache, partition, state) bind(C, name='belay_partition_state_of') &
+            result(result)
+            import :: belay_cache, belay_partition_state, c_int
+            type(belay_cache), value :: cache
+            integer(c_int), value :: partition
+            type(belay_partition_state), intent(inout) :: state
+            integer(c_int) :: result
+        end function
+
+        function belay_await_copies(cache, timeout_ms) bind(C, name='belay_await_copies') result(result)
+            import :: belay_cache, c_int
+            type(belay_cache), value :: cache
+            integer(c_int), value :: timeout_ms
+            integer(c_int) :: result
+        end function
+
+        function belay_lost_partitions(cache, partitions) bind(C, name='belay_fortran_lost_partitions') result(result)
+            import :: belay_cache, c_int
+            type(belay_cache), value :: cache
+            integer(c_int), intent(inout) :: partitions(:)
+            integer(c_int) :: result
+        end function
+
+        function belay_reset_lost_partitions(cache) bind(C, name='belay_reset_lost_partitions') result(result)
+            import :: belay_cache, c_int
+            type(belay_cache), value :: cache
             integer(c_int) :: result
         end function
     end interface

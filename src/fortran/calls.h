@@ -49,6 +49,7 @@ int belay_fortran_wait_all(const CFI_cdesc_t *requests, const CFI_cdesc_t *resul
 int belay_fortran_partition_of(belay_cache *cache, const CFI_cdesc_t *key);
 int belay_fortran_is_primary(belay_cache *cache, const CFI_cdesc_t *key);
 int belay_fortran_backups_of(belay_cache *cache, int partition, const CFI_cdesc_t *nodes);
+int belay_fortran_lost_partitions(belay_cache *cache, const CFI_cdesc_t *partitions);
 
 #pragma GCC visibility pop
 

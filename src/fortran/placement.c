@@ -35,3 +35,15 @@ int belay_fortran_backups_of(belay_cache *cache, int partition, const CFI_cdesc_
     array_release(&ids);
     return result;
 }
+
+int belay_fortran_lost_partitions(belay_cache *cache, const CFI_cdesc_t *partitions)
+{
+    struct array numbers;
+    int result = array_open(partitions, &numbers);
+    if (result != BELAY_OK)
+        return result;
+    result = belay_lost_partitions(cache, numbers.data, (int)(numbers.length / sizeof(int)));
+    array_write_back(partitions, &numbers);
+    array_release(&numbers);
+    return result;
+}

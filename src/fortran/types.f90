@@ -4,9 +4,10 @@
 !! Names, values and components are those of belay.h, whose comments say what they mean; unsigned integers are the
 !! signed ones of the same size. A new constant or component is added here; tests/script/fortran compares.
 module belay_types
-    use, intrinsic :: iso_c_binding, only: c_char, c_int, c_int32_t, c_int64_t, c_null_ptr, c_ptr, c_size_t
+    use, intrinsic :: iso_c_binding, only: c_char, c_int, c_int32_t, c_int64_t, c_null_char, c_null_ptr, c_ptr, &
+        c_size_t
     implicit none
-    private :: c_char, c_int, c_int32_t, c_int64_t, c_null_ptr, c_ptr, c_size_t
+    private :: c_char, c_int, c_int32_t, c_int64_t, c_null_char, c_null_ptr, c_ptr, c_size_t
 
     integer(c_int), parameter :: BELAY_VERSION_MAJOR = 0
     integer(c_int), parameter :: BELAY_VERSION_MINOR = 1
@@ -50,6 +51,7 @@ module belay_types
     integer(c_int), parameter :: BELAY_ERR_MPI = -21
     integer(c_int), parameter :: BELAY_ERR_SYSTEM = -22
     integer(c_int), parameter :: BELAY_ERR_DIFFERS = -23
+    integer(c_int), parameter :: BELAY_ERR_EXCLUDED = -24
 
     ! ---- Handles: what C passes as a pointer. A handle that no call has set may be given nowhere but to a close.
 
@@ -91,6 +93,7 @@ module belay_types
         integer(c_size_t) :: arena_size = 0
         integer(c_size_t) :: segment_size = 0
         integer(c_int) :: operation_timeout_ms = 0
+        integer(c_int) :: failure_timeout_ms = 0
         integer(c_int) :: progress_core = 0
         character(len=64, kind=c_char) :: device = ''
         character(len=1024, kind=c_char) :: config_file = ''
@@ -126,6 +129,16 @@ module belay_types
         integer(c_int) :: partitions = 0
     end type
 
+    ! ---- Failures
+
+    integer(c_int), parameter :: BELAY_EVENT_NODE_LEFT = 1
+    integer(c_int), parameter :: BELAY_EVENT_NODE_JOINED = 2
+    integer(c_int), parameter :: BELAY_EVENT_VIEW_CHANGED = 3
+    integer(c_int), parameter :: BELAY_EVENT_PARTITION_PROMOTED = 4
+    integer(c_int), parameter :: BELAY_EVENT_PARTITION_LOST = 5
+    integer(c_int), parameter :: BELAY_EVENT_PARTITION_RESTORED = 6
+    integer(c_int), parameter :: BELAY_EVENT_EXCLUDED = 7
+
     ! ---- Laid out in memory as in C
 
     type, bind(C) :: belay_write_options
@@ -149,6 +162,24 @@ module belay_types
         type(belay_bytes) :: key
         type(belay_bytes) :: value
         integer(c_int) :: status = BELAY_OK
+    end type
+
+    !> cache ends with a null character, as in C.
+    type, bind(C) :: belay_event
+        integer(c_int) :: kind = 0
+        integer(c_int32_t) :: view = 0
+        integer(c_int64_t) :: time_ns = 0
+        integer(c_int) :: node = 0
+        integer(c_int) :: partition = 0
+        character(kind=c_char) :: cache(BELAY_CACHE_NAME_MAX + 1) = c_null_char
+    end type
+
+    type, bind(C) :: belay_partition_state
+        integer(c_int) :: primary = 0
+        integer(c_int) :: copies_wanted = 0
+        integer(c_int) :: copies_complete = 0
+        integer(c_int) :: copies_restoring = 0
+        integer(c_int) :: lost = 0
     end type
 
     type, bind(C) :: belay_difference

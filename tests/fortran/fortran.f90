@@ -30,6 +30,8 @@ program fortran
     call run_values(cache)
     call run_keys(node, cache)
     call run_whole(node, cache, barrier)
+    call run_health(node, cache)
+    call barrier()
     call expect(belay_cache_close(cache), BELAY_OK, 'cache_close')
     call expect(belay_close(node), BELAY_OK, 'close')
 

@@ -6,7 +6,7 @@ module test_whole
     use, intrinsic :: iso_c_binding, only: c_f_pointer, c_int, c_int64_t, c_loc, c_ptr
     implicit none
     private
-    public :: run_node_settings, run_settings, run_texts, run_whole
+    public :: run_health, run_node_settings, run_settings, run_texts, run_whole
 
     type :: visits
         integer :: entries = 0, sum = 0, stop_after = huge(1)
@@ -31,6 +31,7 @@ contains
         call refused(belay_open(alone, node, belay_config(arena_size=1)), 'arena_size')
         call refused(belay_open(alone, node, belay_config(segment_size=65537)), 'segment_size')
         call refused(belay_open(alone, node, belay_config(operation_timeout_ms=-1)), 'operation_timeout_ms')
+        call refused(belay_open(alone, node, belay_config(failure_timeout_ms=-1)), 'failure_timeout_ms')
         call refused(belay_open(alone, node, belay_config(progress_core=-1)), 'progress_core')
         call refused(belay_open(alone, node, belay_config(device=text)), 'device')
         call refused(belay_open(alone, node, belay_config(config_file='/nowhere/' // text)), 'config_file')
@@ -100,6 +101,23 @@ contains
         call expect(belay_stats(cache, stats), BELAY_OK, 'stats')
         call check(stats%puts >= each .and. stats%bytes_held > 0, 'stats counts')
         call barrier()
+    end subroutine
+
+    !> Of a job in which nothing fails; tests/fortran/failure.f90 is another.
+    subroutine run_health(node, cache)
+        type(belay_node), intent(in) :: node
+        type(belay_cache), intent(in) :: cache
+        type(belay_partition_state) :: state
+        integer :: lost(8)
+        call check(belay_view_number(node) == 1, 'the first view')
+        call expect(belay_await_copies(cache, 10000), BELAY_OK, 'await_copies')
+        call expect(belay_partition_state_of(cache, 3, state), BELAY_OK, 'partition_state_of')
+        call check(state%primary == belay_primary_of(cache, 3) .and. state%lost == 0 .and. state%copies_restoring == 0 &
+            .and. state%copies_complete == min(2, belay_node_count(node)) .and. state%copies_wanted == &
+            state%copies_complete, 'the state of a partition')
+        call expect(belay_partition_state_of(cache, 99, state), BELAY_ERR_INVALID, 'the state of no partition')
+        call check(belay_lost_partitions(cache, lost(::2)) == 0, 'nothing is lost')
+        call expect(belay_reset_lost_partitions(cache), BELAY_OK, 'reset_lost_partitions')
     end subroutine
 
     function visit(key, value, context) bind(C) result(stop)
