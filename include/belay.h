@@ -99,7 +99,8 @@ typedef struct belay_request belay_request; /**< an operation begun by an `_nb` 
 typedef enum belay_role {
     BELAY_ROLE_DEFAULT = 0, /**< server */
     BELAY_ROLE_SERVER,      /**< holds copies */
-    BELAY_ROLE_CLIENT       /**< holds none; calls only */
+    BELAY_ROLE_CLIENT,      /**< holds none; calls only */
+    BELAY_ROLE_SPARE        /**< a server that holds none at first: it takes the place of one that dies */
 } belay_role;
 
 typedef enum belay_transport {
@@ -134,6 +135,10 @@ typedef struct belay_config {
                                     equal on all nodes; default 1500 */
     int progress_core;  /**< 0: chosen by hwloc; n > 0: the progress thread is bound to logical core n - 1 */
     const char *device; /**< RDMA device name; NULL: the first that passes a test */
+    const char *
+        address_file; /**< where to write how processes of other jobs can join this one (belay_join()); readable by
+                                    this user only; NULL: none can */
+    unsigned join_room; /**< how many processes can join in all; default 16 with an address file, else none */
     const char *config_file; /**< an XML file with node settings and caches; NULL: none */
 } belay_config;
 
@@ -158,6 +163,14 @@ int belay_close(belay_node *node);
 
 /** Answer peers once, without waiting. For BELAY_PROGRESS_MANUAL. @return number of events handled, or an error. */
 int belay_progress(belay_node *node);
+
+/**
+ * Join a job that runs already, as a further node: a replacement for one that died (a server or spare; it gets a share of the
+ * copies), or a client. Not collective; uses no MPI. The settings that must be equal on all nodes are taken from the job.
+ * @param address_file as the job wrote it (belay_config.address_file).
+ * Errors: as belay_open(), REFUSED (wrong secret, other version, no room), TIMEOUT (nobody there answers), NODE_FAILED.
+ */
+int belay_join(const char *address_file, const belay_config *config, belay_node **node);
 
 int belay_node_id(
     const belay_node *node); /**< this node's id: its rank in the communicator of belay_open() */

@@ -56,7 +56,8 @@ int map_advance(const belay_cache *cache, uint32_t partition, const struct view_
         if (!change->fresh)
             return BELAY_OK;
     }
-    int count = affinity_assign(cache->node->view, &next->members, partition, cache->copies, kept, holders);
+    int count = affinity_assign(cache->node->view, &next->members, partition, cache->copies, kept, true,
+                                holders);
     if (count < 0)
         return log_error(BELAY_ERR_NO_MEMORY, "cache %s: no memory for its map", cache->settings.name);
     change->fresh = change->fresh && count > 0;
@@ -80,7 +81,7 @@ static int make_partition(belay_cache *cache, uint32_t partition, uint32_t from)
     int holders[COPIES_MAX];
     for (int i = 0; i < cache->copies; ++i)
         holders[i] = MAP_NOBODY;
-    if (affinity_assign(view, &view_at(view, from)->members, partition, cache->copies, 0, holders) < 0)
+    if (affinity_assign(view, &view_at(view, from)->members, partition, cache->copies, 0, false, holders) < 0)
         return log_error(BELAY_ERR_NO_MEMORY, "cache %s: no memory for its map", cache->settings.name);
     for (uint32_t number = from + 1; number <= view->number; ++number) {
         struct map_change change;

@@ -44,7 +44,7 @@ static int make_map(belay_cache *cache, uint32_t from_view)
 static int take_block(belay_cache *cache)
 {
     arena *a = cache->node->arena;
-    if (cache->node->settings.role != BELAY_ROLE_SERVER)
+    if (!node_is_server(cache->node))
         return BELAY_OK;
     size_t bytes = 2 * (size_t)cache->partition_count * DESCRIPTOR_SIZE; /* the second half: spare ones */
     size_t segment_size = arena_segment_size(a);
@@ -267,7 +267,7 @@ static int open_once(belay_node *node, const struct cache_settings *settings, be
         return result;
     wait_for_view(node, agreed.view);
     result = make_or_reopen(node, &agreed, &cache);
-    if (node->settings.role != BELAY_ROLE_SERVER) {
+    if (!node_is_server(node)) {
         if (result == BELAY_OK)
             *out = cache;
         return result;

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 struct candidate {
+    bool spare;
     uint64_t weight;
     int node;
 };
@@ -17,9 +18,17 @@ static uint64_t mix(uint64_t x)
     return x ^ (x >> 31);
 }
 
+uint64_t affinity_weight(uint32_t partition, int node)
+{
+    return mix(mix(partition) ^ (uint64_t)node);
+}
+
+/* Spares come before all others. */
 static int heavier_first(const void *a, const void *b)
 {
     const struct candidate *x = a, *y = b;
+    if (x->spare != y->spare)
+        return x->spare ? -1 : 1;
     if (x->weight != y->weight)
         return x->weight > y->weight ? -1 : 1;
     return x->node - y->node;
@@ -59,17 +68,20 @@ static bool is_in(const int *nodes, int count, int node)
 }
 
 int affinity_assign(const struct view *view, const struct node_set *members, uint32_t partition, int copies,
-                    int kept, int *nodes)
+                    int kept, bool with_spares, int *nodes)
 {
     struct candidate *candidates = malloc((size_t)view->nodes * sizeof *candidates);
     if (!candidates)
         return BELAY_ERR_NO_MEMORY;
     int servers = 0;
     for (int i = 0; i < view->nodes; ++i) {
-        if (!view->members[i].server || !node_set_has(members, i) || is_in(nodes, kept, i))
+        const struct member *member = &view->members[i];
+        if (!member->server || (member->spare && !with_spares) || !node_set_has(members, i) ||
+            is_in(nodes, kept, i))
             continue;
+        candidates[servers].spare = member->spare;
         candidates[servers].node = i;
-        candidates[servers].weight = mix(mix(partition) ^ (uint64_t)i);
+        candidates[servers].weight = affinity_weight(partition, i);
         ++servers;
     }
     qsort(candidates, (size_t)servers, sizeof *candidates, heavier_first);

@@ -18,6 +18,9 @@
  * @return how many places are taken, or BELAY_ERR_NO_MEMORY.
  */
 int affinity_assign(const struct view *view, const struct node_set *members, uint32_t partition, int copies,
-                    int kept, int *nodes);
+                    int kept, bool with_spares, int *nodes);
+
+/* How much a node wants a partition. */
+uint64_t affinity_weight(uint32_t partition, int node);
 
 #endif

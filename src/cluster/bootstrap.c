@@ -126,7 +126,7 @@ static int compare_settings(const struct bootstrap *b)
     for (int i = 0; i < b->size; ++i)
         if (b->all[i].settings.role == BELAY_ROLE_SERVER)
             return BELAY_OK;
-    return log_error(BELAY_ERR_CONFIG, "belay_open: all %d nodes are clients: at least one must be a server",
+    return log_error(BELAY_ERR_CONFIG, "belay_open: none of the %d nodes is a server: at least one must be",
                      b->size);
 }
 
@@ -207,15 +207,15 @@ static size_t arena_size_for(const struct bootstrap *b, const struct node_settin
 static int make_view(struct bootstrap *b)
 {
     belay_node *node = b->node;
-    node->view = view_make(b->size);
+    node->view = view_make(b->size, b->size);
     node->close_wanted = calloc((size_t)b->size, sizeof *node->close_wanted);
     node->close_calls = calloc((size_t)b->size, sizeof *node->close_calls);
     if (!node->view || !node->close_wanted || !node->close_calls)
         return log_error(BELAY_ERR_NO_MEMORY, "no memory for a view of %d nodes", b->size);
     for (int i = 0; i < b->size; ++i) {
         memcpy(&node->view->members[i].host, b->all[i].host, sizeof node->view->members[i].host);
-        node->view->members[i].server = b->all[i].settings.role == BELAY_ROLE_SERVER;
-        node->view->servers += node->view->members[i].server;
+        view_set_role(node->view, i, b->all[i].settings.role);
+        node->view->servers += b->all[i].settings.role == BELAY_ROLE_SERVER;
     }
     return BELAY_OK;
 }

@@ -18,7 +18,10 @@ enum {
 
 struct beat {
     uint64_t sent_at; /* in the sender's clock */
-    uint64_t heard;   /* sent_at of the receiver's last beat that came */
+    uint64_t heard; /* sent_at of the receiver's last beat that came; 0: none, or its lease is not renewed */
+    uint64_t lease_left; /* nanoseconds of the sender's own lease */
+    uint32_t view;       /* the newest that the sender has accepted */
+    uint32_t reserved;
 };
 
 static uint64_t timeout_ns(const belay_node *node)
@@ -33,12 +36,31 @@ static struct peer_life *life_of(const belay_node *node, int peer)
 
 /* ---- Beats ---- */
 
+static uint32_t accepted_view(const belay_node *node)
+{
+    return node->view->number + node->membership.has_accepted;
+}
+
 static void send_beat(belay_node *node, int peer, uint64_t now)
 {
-    struct beat beat = {.sent_at = now, .heard = life_of(node, peer)->heard_sent_at};
+    const struct peer_life *life = life_of(node, peer);
+    uint64_t until = atomic_load_explicit(&node->liveness.lease_until, memory_order_relaxed);
+    struct beat beat = {.sent_at = now,
+                        .heard = life->view >= accepted_view(node) ? life->heard_sent_at : 0,
+                        .lease_left = until > now ? until - now : 0,
+                        .view = accepted_view(node)};
     struct message_header header = {.type = MESSAGE_BEAT, .view = node->view->number};
     struct iovec part = {&beat, sizeof beat};
     node_send(node, peer, &header, &part, 1, 0); /* a peer without room has heard enough */
+}
+
+/* The lease lasts until the earlier of two times, or as long as it did. */
+static void renew_lease(belay_node *node, uint64_t until, uint64_t limit)
+{
+    if (limit < until)
+        until = limit;
+    if (until > atomic_load_explicit(&node->liveness.lease_until, memory_order_relaxed))
+        atomic_store_explicit(&node->liveness.lease_until, until, memory_order_release);
 }
 
 static int handle_beat(belay_node *node, int peer, const struct message_header *header, const void *body,
@@ -53,8 +75,11 @@ static int handle_beat(belay_node *node, int peer, const struct message_header *
     life->missed = 0;
     life->heard_at = clock_now();
     life->heard_sent_at = beat.sent_at;
+    life->view = beat.view;
     if (beat.heard > life->lease_from && beat.heard <= life->heard_at)
         life->lease_from = beat.heard;
+    if (peer == view_coordinator(node->view) && node->liveness.several_hosts)
+        renew_lease(node, life->lease_from + timeout_ns(node), life->heard_at + beat.lease_left);
     return BELAY_OK;
 }
 
@@ -64,16 +89,14 @@ static bool is_monitored(const belay_node *node, int peer, int coordinator)
            (coordinator == node->id || peer == coordinator);
 }
 
-/* The lease reaches as far as a majority has heard of this node; for others than the coordinator its word is enough. */
-static uint64_t lease_from(const belay_node *node, int coordinator)
+/* For the coordinator: since when a majority, itself included, has heard of it. 0: not yet. */
+static uint64_t heard_by_majority(const belay_node *node)
 {
-    if (coordinator >= 0 && coordinator != node->id)
-        return life_of(node, coordinator)->lease_from;
     const struct node_set *members = &view_now(node->view)->members;
-    int needed = node_set_count(members) / 2; /* with this node a majority */
+    int needed = node_set_count(members) / 2;
+    uint64_t best = 0;
     if (needed == 0)
         return clock_now();
-    uint64_t best = 0;
     for (int peer = 0; peer < node->view->nodes; ++peer) {
         uint64_t from = life_of(node, peer)->lease_from;
         int as_late = 0;
@@ -86,13 +109,6 @@ static uint64_t lease_from(const belay_node *node, int coordinator)
             best = from;
     }
     return best;
-}
-
-static void renew_lease(belay_node *node, int coordinator)
-{
-    uint64_t from = lease_from(node, coordinator);
-    if (from)
-        atomic_store_explicit(&node->liveness.lease_until, from + timeout_ns(node), memory_order_release);
 }
 
 /* ---- Processes of this host ---- */
@@ -142,10 +158,8 @@ static void note_silence(belay_node *node, int peer)
 static void beat(belay_node *node, uint64_t now)
 {
     int coordinator = view_coordinator(node->view);
-    struct liveness *liveness = &node->liveness;
-    liveness->coordinator_since = coordinator != node->id       ? 0
-                                  : liveness->coordinator_since ? liveness->coordinator_since
-                                                                : now;
+    if (!liveness_leased(node))
+        node->membership.lapsed = true;
     for (int peer = 0; peer < node->view->nodes; ++peer) {
         if (!is_monitored(node, peer, coordinator)) {
             life_of(node, peer)->missed = 0;
@@ -154,8 +168,9 @@ static void beat(belay_node *node, uint64_t now)
         send_beat(node, peer, now);
         note_silence(node, peer);
     }
-    if (liveness->several_hosts)
-        renew_lease(node, coordinator);
+    uint64_t from = coordinator == node->id && node->liveness.several_hosts ? heard_by_majority(node) : 0;
+    if (from)
+        renew_lease(node, from + timeout_ns(node), UINT64_MAX);
 }
 
 void liveness_tick(belay_node *node)
@@ -200,32 +215,40 @@ bool liveness_leased(const belay_node *node)
            clock_now() < atomic_load_explicit(&node->liveness.lease_until, memory_order_acquire);
 }
 
-bool liveness_in_touch(const belay_node *node)
+uint64_t liveness_lease_ns(const belay_node *node)
 {
-    return liveness_leased(node);
+    return timeout_ns(node);
 }
 
-/* A lease that this node has answered lasts for the failure timeout from when it was asked, at most. Who has become the coordinator just now
- * does not know what its predecessor answered. */
-bool liveness_leases_ended(const belay_node *node, const struct node_set *left_out)
+bool liveness_on_other_host(const belay_node *node, int peer)
 {
-    const struct liveness *liveness = &node->liveness;
-    uint64_t now = clock_now();
+    return peer != node->id && life_of(node, peer)->pidfd < 0;
+}
+
+uint64_t liveness_silent_for(const belay_node *node, const struct node_set *nodes)
+{
+    uint64_t now = clock_now(), shortest = UINT64_MAX;
     for (int peer = 0; peer < node->view->nodes; ++peer) {
-        if (!node_set_has(left_out, peer) || node_set_has(&node->membership.certain, peer))
-            continue;
-        const struct peer_life *life = life_of(node, peer);
-        if (life->pidfd >= 0)
-            return false; /* on this host: it will be dead for certain */
-        uint64_t last = life->heard_at;
-        if (liveness->coordinator_since > last)
-            last = liveness->coordinator_since;
-        if (node->membership.suspected_at > last)
-            last = node->membership.suspected_at;
-        if (now < last + timeout_ns(node))
-            return false;
+        uint64_t heard_at = life_of(node, peer)->heard_at;
+        if (node_set_has(nodes, peer) && !node_set_has(&node->membership.certain, peer) && heard_at &&
+            now - heard_at < shortest)
+            shortest = now - heard_at;
     }
-    return true;
+    return shortest;
+}
+
+bool liveness_end(belay_node *node, const struct node_set *left_out)
+{
+    bool ended = true;
+    for (int peer = 0; peer < node->view->nodes; ++peer) {
+        const struct peer_life *life = life_of(node, peer);
+        if (!node_set_has(left_out, peer) || life->pidfd < 0 || process_ended(life->pidfd))
+            continue;
+        log_warn("node %d is left out: its process is killed", peer);
+        process_kill(life->pidfd);
+        ended = ended && process_ended(life->pidfd);
+    }
+    return ended;
 }
 
 /* ---- Set-up ---- */
@@ -251,7 +274,7 @@ int liveness_create(belay_node *node, const struct process *processes, const boo
     atomic_store(&node->guarded, liveness->several_hosts);
     uint64_t now = clock_now();
     liveness->next_beat = now;
-    liveness->lease_until = now + 4 * timeout_ns(node); /* until beats go back and forth */
+    liveness->lease_until = now + timeout_ns(node); /* until beats go back and forth */
     return BELAY_OK;
 }
 

@@ -5,8 +5,8 @@
  *
  * Each node and the coordinator send each other a beat about six times per failure timeout. Silence is counted in own
  * beats, not in time: a node that was itself stopped, or starved of a core, takes nobody for dead when it goes on. A beat tells
- * when its receiver was heard last (in the receiver's clock), which is the receiver's *lease*: for the failure
- * timeout from then on nobody can have taken it for dead and gone on without it.
+ * when its receiver was heard last (in the receiver's clock): so the coordinator knows how far a majority has heard of it, which is its
+ * *lease*, and gives others a part of its own. Who has accepted the next view renews nobody's lease who has not.
  *
  * Threads: liveness_tick() by any; the rest under the state lock, but for liveness_leased().
  */
@@ -28,6 +28,7 @@ struct peer_life {
     uint64_t heard_sent_at; /* when its last beat was sent, in its clock: goes back in ours */
     uint64_t heard_at;      /* when that came, in our clock; 0: never */
     uint64_t lease_from;    /* when our beat was sent that it answered last, in our clock */
+    uint32_t view;          /* the newest that it has accepted */
     uint64_t kill_at;       /* a suspect of this host that has not ended by then is killed; 0: not */
 };
 
@@ -36,7 +37,6 @@ struct liveness {
     _Atomic uint64_t next_beat;
     bool several_hosts;
     _Atomic uint64_t lease_until; /* where leases are used; clock_now() */
-    uint64_t coordinator_since;   /* this node is the coordinator since then; 0: it is not */
 };
 
 /* @p processes and @p manual by node id. Errors: NO_MEMORY, SYSTEM, NODE_FAILED. */
@@ -54,11 +54,16 @@ int liveness_sleep_ms(const belay_node *node);
 bool liveness_dead_for_certain(belay_node *node, int peer);
 void liveness_expect_end(belay_node *node, int peer);
 
-/* May this node, as a proposer, believe that nobody went on without it? */
-bool liveness_in_touch(const belay_node *node);
+/* End the processes of this host that are left out. @return true: none of them lives any more. */
+bool liveness_end(belay_node *node, const struct node_set *left_out);
 
-/* Nodes that are left out can not act on an older view any more: they are dead, or their lease has run out. */
-bool liveness_leases_ended(const belay_node *node, const struct node_set *left_out);
+/* Nanoseconds since any of these nodes was heard, those left aside that are dead for certain. UINT64_MAX: none ever. */
+uint64_t liveness_silent_for(const belay_node *node, const struct node_set *nodes);
+
+bool liveness_on_other_host(const belay_node *node, int peer);
+
+/* How long a lease lasts. */
+uint64_t liveness_lease_ns(const belay_node *node);
 
 /* May this node serve and read now? Always on one host. */
 bool liveness_leased(const belay_node *node);

@@ -26,14 +26,8 @@ enum answer_status {
     ANSWER_OK,
     ANSWER_REFUSED,   /* more was promised: `ballot` says what */
     ANSWER_INSTALLED, /* that view holds already: `set` */
-    ANSWER_BEHIND     /* the sender lacks views from `number` on */
-};
-
-struct view_message {
-    uint32_t number, ballot;
-    uint32_t status;
-    uint32_t has_accepted, accepted_ballot, reserved; /* of a promise: then `set` is the accepted one */
-    struct view_set set;
+    ANSWER_BEHIND,    /* the sender lacks views from `number` on */
+    ANSWER_LATER      /* never sent: a node left out is still to end */
 };
 
 struct suspicion {
@@ -101,7 +95,8 @@ static void install(belay_node *node, const struct view_set *set)
     m->certain = node_set_both(&m->certain, &set->members);
     m->resets &= ~set->resets;
     m->promised = m->accepted_ballot = 0;
-    m->has_accepted = false;
+    m->has_accepted = m->lapsed = m->install_waits = false;
+    m->accept_waits = -1;
     m->phase = MEMBERSHIP_IDLE;
     m->round_ends = 0;
     m->without_quorum_since = 0;
@@ -115,7 +110,14 @@ static void install(belay_node *node, const struct view_set *set)
 /* A set that is known to hold, for the number behind the present one or an older one. */
 static void learn(belay_node *node, const struct view_message *message)
 {
-    if (message->number == node->view->number + 1)
+    struct membership *m = of(node);
+    if (message->number != node->view->number + 1)
+        return;
+    struct node_set left_out = node_set_minus(members(node), &message->set.members);
+    m->install_waits = node_set_has(&message->set.members, node->id) && !liveness_end(node, &left_out);
+    if (m->install_waits)
+        m->install_waiting = *message;
+    else
         install(node, &message->set);
 }
 
@@ -149,12 +151,14 @@ static void prepare(belay_node *node, const struct view_message *message, struct
         return;
     }
     m->promised = message->ballot;
+    answer->lapsed = m->lapsed;
     answer->has_accepted = m->has_accepted;
     answer->accepted_ballot = m->accepted_ballot;
     answer->set = m->accepted;
 }
 
-/* The fence comes before the word: whoever hears of the acceptance knows that nothing of the nodes left out arrives here. */
+/* The fence comes before the word: whoever hears of the acceptance knows that nothing of the nodes left out arrives here. A process
+ * of this host has our memory mapped, so it has to end first. */
 static void accept(belay_node *node, const struct view_message *message, struct view_message *answer)
 {
     struct membership *m = of(node);
@@ -166,11 +170,31 @@ static void accept(belay_node *node, const struct view_message *message, struct 
         return;
     }
     FAULT_POINT("view-before-accept");
+    struct node_set left_out = node_set_minus(members(node), &message->set.members);
+    m->promised = message->ballot;
     lose_left_out(node, &message->set);
+    if (!liveness_end(node, &left_out)) {
+        answer->status = ANSWER_LATER;
+        return;
+    }
+    answer->lapsed = m->lapsed;
+    answer->silent_for = liveness_silent_for(node, &left_out);
     m->promised = m->accepted_ballot = message->ballot;
     m->has_accepted = true;
     m->accepted = message->set;
     FAULT_POINT("view-after-accept");
+}
+
+static void answer_accept(belay_node *node, int peer, const struct view_message *message)
+{
+    struct membership *m = of(node);
+    struct view_message answer;
+    accept(node, message, &answer);
+    m->accept_waits = answer.status == ANSWER_LATER ? peer : -1;
+    if (answer.status == ANSWER_LATER)
+        m->accept_waiting = *message;
+    else
+        send_to(node, peer, MESSAGE_VIEW_ACCEPTED, &answer);
 }
 
 static bool read_message(const belay_node *node, int peer, const void *body, size_t length,
@@ -197,7 +221,7 @@ static int handle_prepare(belay_node *node, int peer, const struct message_heade
 static int handle_accept(belay_node *node, int peer, const struct message_header *header, const void *body,
                          size_t length)
 {
-    struct view_message message, answer;
+    struct view_message message;
     (void)header;
     if (!read_message(node, peer, body, length, &message) || !node_set_has(&message.set.members, peer))
         return BELAY_ERR_PROTOCOL;
@@ -205,8 +229,7 @@ static int handle_accept(belay_node *node, int peer, const struct message_header
         membership_exclude(node, "the others suspect it");
         return BELAY_OK;
     }
-    accept(node, &message, &answer);
-    send_to(node, peer, MESSAGE_VIEW_ACCEPTED, &answer);
+    answer_accept(node, peer, &message);
     return BELAY_OK;
 }
 
@@ -229,11 +252,33 @@ static bool have_quorum(belay_node *node)
     struct node_set answered = node_set_both(&m->answered, members(node));
     if (2 * node_set_count(&answered) > node_set_count(members(node)))
         return true;
-    if (!liveness_in_touch(node))
+    if (m->lapsed || m->some_lapsed || !liveness_leased(node))
         return false;
     struct node_set missing = node_set_minus(members(node), &answered);
     struct node_set unknown = node_set_minus(&missing, &m->certain);
     return node_set_empty(&unknown);
+}
+
+/*
+ * A node that has not accepted may go on in the present view as long as its lease lasts, reading the memory of nodes that are left
+ * out. A quorum renews no such lease. So every member must have accepted, be dead, or be without a lease by now; of the nodes of
+ * this host none is a matter of leases.
+ */
+static bool all_settled(belay_node *node)
+{
+    const struct membership *m = of(node);
+    uint64_t now = clock_now();
+    for (int peer = 0; peer < node->view->nodes; ++peer) {
+        if (!node_set_has(members(node), peer) || node_set_has(&m->answered, peer) ||
+            node_set_has(&m->certain, peer))
+            continue;
+        if (!liveness_on_other_host(node, peer))
+            return false;
+        bool stays = node_set_has(&m->proposal.members, peer);
+        if (now < (stays ? m->quorum_since + liveness_lease_ns(node) : m->leases_end))
+            return false;
+    }
+    return true;
 }
 
 static void send_round(belay_node *node, enum message_type type)
@@ -241,11 +286,36 @@ static void send_round(belay_node *node, enum message_type type)
     struct membership *m = of(node);
     struct view_message message = {.number = node->view->number + 1, .ballot = m->ballot, .set = m->proposal};
     m->answered = (struct node_set){0};
+    m->some_lapsed = false;
+    m->leases_end = m->quorum_since = 0;
     m->round_ends = clock_now() + (ROUND_MS + (uint64_t)node->id % 64) * NANOSECONDS_PER_MS;
     send_to_all(node, type, &message);
 }
 
 static void advance(belay_node *node);
+
+static void note_accepted(belay_node *node, int peer, const struct view_message *answer)
+{
+    struct membership *m = of(node);
+    uint64_t now = clock_now(), lease = liveness_lease_ns(node);
+    node_set_add(&m->answered, peer);
+    m->some_lapsed = m->some_lapsed || answer->lapsed;
+    if (answer->silent_for < lease && now + lease - answer->silent_for > m->leases_end)
+        m->leases_end = now + lease - answer->silent_for;
+}
+
+/* This node's own acceptance may have had to wait for the end of a process. */
+static void accept_own(belay_node *node)
+{
+    struct membership *m = of(node);
+    struct view_message own = {.number = node->view->number + 1, .ballot = m->ballot, .set = m->proposal},
+                        answer;
+    if (m->phase != MEMBERSHIP_ACCEPTING || node_set_has(&m->answered, node->id))
+        return;
+    accept(node, &own, &answer);
+    if (answer.status == ANSWER_OK)
+        note_accepted(node, node->id, &answer);
+}
 
 static void begin_accepting(belay_node *node)
 {
@@ -257,7 +327,7 @@ static void begin_accepting(belay_node *node)
     FAULT_POINT("view-proposed");
     accept(node, &own, &answer);
     if (answer.status == ANSWER_OK)
-        node_set_add(&m->answered, node->id);
+        note_accepted(node, node->id, &answer);
     advance(node);
 }
 
@@ -311,7 +381,7 @@ static void commit(belay_node *node)
     install(node, &chosen);
 }
 
-/* With a quorum, go on. A view without a node whose lease may still hold is committed later. */
+/* With a quorum, go on. */
 static void advance(belay_node *node)
 {
     struct membership *m = of(node);
@@ -328,8 +398,9 @@ static void advance(belay_node *node)
             membership_exclude(node, "the others suspect it");
         return;
     }
-    struct node_set left_out = node_set_minus(members(node), &m->proposal.members);
-    if (liveness_leases_ended(node, &left_out))
+    if (m->quorum_since == 0)
+        m->quorum_since = clock_now();
+    if (node_set_has(&m->answered, node->id) && all_settled(node))
         commit(node);
 }
 
@@ -388,6 +459,7 @@ static int handle_promise(belay_node *node, int peer, const struct message_heade
         m->told_ballot = answer.accepted_ballot;
         m->proposal = answer.set;
     }
+    m->some_lapsed = m->some_lapsed || answer.lapsed;
     node_set_add(&m->answered, peer);
     advance(node);
     return BELAY_OK;
@@ -402,7 +474,7 @@ static int handle_accepted(belay_node *node, int peer, const struct message_head
         return BELAY_ERR_PROTOCOL;
     if (!take_answer(node, peer, &answer, MEMBERSHIP_ACCEPTING))
         return BELAY_OK;
-    node_set_add(&of(node)->answered, peer);
+    note_accepted(node, peer, &answer);
     advance(node);
     return BELAY_OK;
 }
@@ -455,6 +527,8 @@ static int handle_suspect(belay_node *node, int peer, const struct message_heade
     if (suspicion.certain)
         dispatch_cut(node, suspicion.node, "its process has ended");
     membership_suspect(node, suspicion.node, suspicion.certain, false);
+    if (!suspicion.certain)
+        liveness_expect_end(node, suspicion.node);
     return BELAY_OK;
 }
 
@@ -487,19 +561,37 @@ static void note_quorum_missing(belay_node *node, uint64_t now)
         membership_exclude(node, "it is cut off from the majority of the nodes");
 }
 
+static void settle_waiting(belay_node *node)
+{
+    struct membership *m = of(node);
+    if (m->install_waits) {
+        struct view_message message = m->install_waiting;
+        learn(node, &message);
+    }
+    if (m->accept_waits >= 0 && !node_excluded(node)) {
+        struct view_message message = m->accept_waiting;
+        answer_accept(node, m->accept_waits, &message);
+    }
+}
+
 static int progress(belay_node *node, bool *busy)
 {
     struct membership *m = of(node);
     uint32_t number = node->view->number;
-    if (!change_wanted(node) || node_excluded(node))
+    if (node_excluded(node))
         return 0;
+    settle_waiting(node);
+    *busy = *busy || m->accept_waits >= 0 || m->install_waits;
+    if (!change_wanted(node))
+        return node->view->number != number;
     *busy = true;
     if (!is_proposer(node)) {
         m->phase = MEMBERSHIP_IDLE;
         return 0;
     }
     uint64_t now = clock_now();
-    if (now >= m->round_ends)
+    accept_own(node);
+    if (now >= m->round_ends && !(m->phase == MEMBERSHIP_ACCEPTING && have_quorum(node)))
         begin_round(node);
     else
         advance(node);
@@ -525,6 +617,7 @@ void membership_exclude(belay_node *node, const char *why)
 
 void membership_register(belay_node *node)
 {
+    of(node)->accept_waits = -1;
     node_handle(node, MESSAGE_SUSPECT, handle_suspect);
     node_handle(node, MESSAGE_VIEW_PREPARE, handle_prepare);
     node_handle(node, MESSAGE_VIEW_PROMISE, handle_promise);

@@ -12,6 +12,17 @@
 
 enum membership_phase { MEMBERSHIP_IDLE, MEMBERSHIP_PREPARING, MEMBERSHIP_ACCEPTING };
 
+/* All messages of the agreement. */
+struct view_message {
+    uint32_t number, ballot;
+    uint32_t status;       /* of an answer */
+    uint32_t has_accepted; /* a promise: then `set` is the accepted one, of this ballot: */
+    uint32_t accepted_ballot;
+    uint32_t lapsed;     /* an answer: the sender was without a lease at some time in this view */
+    uint64_t silent_for; /* an acceptance: ns since any of the nodes left out was heard */
+    struct view_set set;
+};
+
 struct membership {
     struct node_set suspects; /* members that will be left out */
     struct node_set certain;  /* of them, those that are dead for certain */
@@ -23,6 +34,13 @@ struct membership {
     bool has_accepted;
     uint32_t accepted_ballot;
     struct view_set accepted;
+    bool lapsed; /* without a lease at some time in this view: others may have gone on */
+
+    /* What must wait until the nodes left out that live on this host have ended. */
+    int accept_waits; /* for its answer, a peer; -1: nobody */
+    struct view_message accept_waiting;
+    bool install_waits;
+    struct view_message install_waiting;
 
     /* As its proposer. */
     enum membership_phase phase;
@@ -30,6 +48,9 @@ struct membership {
     uint32_t first_ballot_of; /* number of the view for which ballot 0 is used up */
     struct view_set proposal;
     struct node_set answered; /* promises, then acceptances */
+    bool some_lapsed;         /* one of them was without a lease */
+    uint64_t leases_end;      /* of the nodes left out; clock_now() */
+    uint64_t quorum_since;    /* 0: there is none yet */
     bool told;                /* a promise told of an accepted set */
     uint32_t told_ballot;
     uint64_t round_ends;

@@ -114,6 +114,12 @@ void node_wait_begin(struct node_wait *wait, belay_node *node, uint64_t deadline
 bool node_wait_more(struct node_wait *wait); /* makes progress; false when the deadline has passed */
 void node_wait_end(struct node_wait *wait);
 
+/* Does it hold copies, or may it? */
+static inline bool node_is_server(const belay_node *node)
+{
+    return node->settings.role != BELAY_ROLE_CLIENT;
+}
+
 uint64_t node_deadline(const belay_node *node);
 
 int node_start_thread(belay_node *node);

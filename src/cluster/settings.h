@@ -50,6 +50,8 @@ enum node_setting {
     NODE_FAILURE_TIMEOUT_MS,
     NODE_PROGRESS_CORE,
     NODE_DEVICE,
+    NODE_JOIN_ROOM,
+    NODE_ADDRESS_FILE,
     NODE_CONFIG_FILE,
     NODE_SETTINGS
 };
@@ -63,12 +65,15 @@ struct node_settings {
     uint32_t progress;     /* belay_progress_mode */
     uint32_t operation_timeout_ms;
     uint32_t failure_timeout_ms;
-    uint32_t progress_core;                  /* 0: chosen by hwloc; n > 0: logical core n - 1 */
-    char device[SETTINGS_DEVICE_MAX + 1];    /* "": the first that passes a test */
-    char config_file[SETTINGS_PATH_MAX + 1]; /* "": none */
+    uint32_t join_room;                       /* 0: by the address file */
+    uint32_t progress_core;                   /* 0: chosen by hwloc; n > 0: logical core n - 1 */
+    char device[SETTINGS_DEVICE_MAX + 1];     /* "": the first that passes a test */
+    char address_file[SETTINGS_PATH_MAX + 1]; /* "": none */
+    char config_file[SETTINGS_PATH_MAX + 1];  /* "": none */
+    uint32_t reserved;
     struct settings_origin origins[NODE_SETTINGS];
 };
-_Static_assert(sizeof(struct node_settings) == 2 * 8 + 6 * 4 + 64 + 1024 + NODE_SETTINGS * 12,
+_Static_assert(sizeof(struct node_settings) == 2 * 8 + 8 * 4 + 64 + 2 * 1024 + NODE_SETTINGS * 12,
                "sent: no padding");
 
 enum cache_setting {

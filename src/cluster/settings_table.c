@@ -16,7 +16,7 @@
 #define IN_CACHE(field) .name = #field, PLACE(belay_cache_config, cache_settings, field), .equal = true
 
 static const struct setting_word roles[] = {
-    {"server", BELAY_ROLE_SERVER}, {"client", BELAY_ROLE_CLIENT}, {NULL, 0}};
+    {"server", BELAY_ROLE_SERVER}, {"client", BELAY_ROLE_CLIENT}, {"spare", BELAY_ROLE_SPARE}, {NULL, 0}};
 
 static const struct setting_word transports[] = {{"auto", BELAY_TRANSPORT_AUTO},
                                                  {"shm", BELAY_TRANSPORT_SHM},
@@ -51,7 +51,8 @@ static const struct setting_word loss_policies[] = {{"IGNORE", BELAY_LOSS_IGNORE
 static const struct setting node_settings[NODE_SETTINGS] = {
     [NODE_ROLE] = {IN_NODE(role), .property = "role", .variable = "BELAY_ROLE", .type = SETTING_WORD,
                    .words = roles, .initial = BELAY_ROLE_SERVER,
-                   .meaning = "servers hold copies; clients only call"},
+                   .meaning =
+                       "servers hold copies; clients only call; spares take the place of dead servers"},
     [NODE_TRANSPORT] = {IN_NODE(transport), .property = "transport", .variable = "BELAY_TRANSPORT",
                         .type = SETTING_WORD, .words = transports, .equal = true,
                         .initial = BELAY_TRANSPORT_AUTO,
@@ -84,6 +85,16 @@ static const struct setting node_settings[NODE_SETTINGS] = {
     [NODE_DEVICE] = {IN_NODE(device), .property = "device", .variable = "BELAY_DEVICE", .type = SETTING_TEXT,
                      .minimum = 1, .maximum = SETTINGS_DEVICE_MAX, .automatic = "auto",
                      .meaning = "RDMA device; auto: the first that passes a test"},
+    [NODE_JOIN_ROOM] = {IN_NODE(join_room), .property = "joinRoom", .variable = "BELAY_JOIN_ROOM",
+                        .type = SETTING_NUMBER, .minimum = 1, .maximum = 1024, .automatic = "auto",
+                        .equal = true,
+                        .meaning =
+                            "how many processes can join a running job; auto: 16 with an address file, "
+                            "else none"},
+    [NODE_ADDRESS_FILE] = {IN_NODE(address_file), .property = "addressFile", .variable = "BELAY_ADDRESS_FILE",
+                           .type = SETTING_TEXT, .minimum = 1, .maximum = SETTINGS_PATH_MAX,
+                           .automatic = "none", .equal = true,
+                           .meaning = "file to write, by which processes join the running job"},
     [NODE_CONFIG_FILE] = {IN_NODE(config_file), .variable = "BELAY_CONFIG_FILE", .type = SETTING_TEXT,
                           .minimum = 1, .maximum = SETTINGS_PATH_MAX, .automatic = "none",
                           .meaning = "XML file with settings of nodes and caches"},

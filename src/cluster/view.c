@@ -3,7 +3,7 @@
 
 #include <stdlib.h>
 
-struct view *view_make(int nodes)
+struct view *view_make(int nodes, int members)
 {
     struct view *view = calloc(1, sizeof *view + (size_t)nodes * sizeof view->members[0]);
     if (!view)
@@ -15,7 +15,8 @@ struct view *view_make(int nodes)
     }
     view->number = 1;
     view->nodes = nodes;
-    for (int i = 0; i < nodes; ++i) {
+    for (int i = 0; i < members; ++i) {
+        view->members[i].known = true;
         atomic_init(&view->members[i].alive, true);
         node_set_add(&view->history[0].members, i);
     }
@@ -27,6 +28,12 @@ void view_free(struct view *view)
     if (view)
         free(view->history);
     free(view);
+}
+
+void view_set_role(struct view *view, int node, uint32_t role)
+{
+    view->members[node].server = role == BELAY_ROLE_SERVER || role == BELAY_ROLE_SPARE;
+    view->members[node].spare = role == BELAY_ROLE_SPARE;
 }
 
 const struct view_set *view_at(const struct view *view, uint32_t number)
@@ -47,9 +54,11 @@ bool view_advance(struct view *view, const struct view_set *next)
         return false;
     grown[number] = *next;
     view->history = grown;
-    for (int i = 0; i < view->nodes; ++i)
-        if (!node_set_has(&next->members, i))
-            atomic_store_explicit(&view->members[i].alive, false, memory_order_release);
+    for (int i = 0; i < view->nodes; ++i) {
+        bool is_in = node_set_has(&next->members, i);
+        if (!is_in || !node_set_has(&grown[number - 1].members, i))
+            atomic_store_explicit(&view->members[i].alive, is_in, memory_order_release);
+    }
     atomic_store_explicit(&view->number, number + 1, memory_order_release);
     return true;
 }

@@ -17,27 +17,32 @@
 #include <stdint.h>
 
 struct member {
-    uint64_t host; /* failure domain: equal for nodes that fail together */
-    bool server;
-    atomic_bool alive; /* of the view, and not suspected */
+    uint64_t host;      /* failure domain: equal for nodes that fail together */
+    bool server, spare; /* spares are servers, too */
+    bool known;         /* the id has been given to a process */
+    atomic_bool alive;  /* of the view, and not suspected */
 };
 
 /* What one view says. */
 struct view_set {
     struct node_set members;
     uint64_t resets; /* caches whose lost partitions begin anew with this view, by number */
+    uint64_t trims;  /* not 0: what was copied to nodes that joined is given up elsewhere */
 };
 
 struct view {
     _Atomic uint32_t number;  /* from 1 */
     int nodes;                /* ids are 0 ... nodes - 1, also of those that left */
-    int servers;              /* of the first view */
+    int servers;              /* of the first view, without spares */
     struct view_set *history; /* by number - 1 */
     struct member members[];
 };
 
-struct view *view_make(int nodes);
+/* The first view: nodes 0 ... members - 1. @p nodes: the ids there can ever be. */
+struct view *view_make(int nodes, int members);
 void view_free(struct view *view);
+
+void view_set_role(struct view *view, int node, uint32_t role);
 
 /* The present view, or an earlier one by its number. */
 const struct view_set *view_now(const struct view *view);

@@ -2,14 +2,14 @@
 /**
  * @file applied.c
  * Which requests were applied, as the log of a rebuilt copy tells: for callers whose primary died before it could answer
- * them, and who ask again. Only the newest changes matter, since a caller has had its answer before many more were made; the
- * table is open addressing over (client, number).
+ * them, and who ask again. The log still has every entry that may matter: a segment is not reused before the answers to what it
+ * holds have arrived (room.c of the mirror layer). The table is open addressing over (client, number).
  */
 #include "copy/copy_private.h"
 
 #include <stdlib.h>
 
-enum { APPLIED_VERSIONS = 8192, CAPACITY_FIRST = 64 };
+enum { CAPACITY_FIRST = 64 };
 
 static size_t home_of(const struct applied *applied, uint32_t client, uint32_t number)
 {
@@ -44,8 +44,7 @@ static bool grow(struct applied *applied)
 int applied_note(copy *c, uint64_t entry_at, const struct entry_header *header)
 {
     bool change = header->kind == ENTRY_VALUE || header->kind == ENTRY_REMOVE;
-    if (!change || header->client == 0 || header->number == 0 ||
-        header->version + APPLIED_VERSIONS <= c->version || !check_entry(c, entry_at))
+    if (!change || header->client == 0 || header->number == 0 || !check_entry(c, entry_at))
         return BELAY_OK;
     struct applied *applied = &c->applied;
     if (2 * applied->count >= applied->capacity && !grow(applied))

@@ -75,6 +75,7 @@ module belay_types
     integer(c_int), parameter :: BELAY_ROLE_DEFAULT = 0
     integer(c_int), parameter :: BELAY_ROLE_SERVER = 1
     integer(c_int), parameter :: BELAY_ROLE_CLIENT = 2
+    integer(c_int), parameter :: BELAY_ROLE_SPARE = 3
 
     integer(c_int), parameter :: BELAY_TRANSPORT_DEFAULT = 0
     integer(c_int), parameter :: BELAY_TRANSPORT_AUTO = 1

@@ -101,19 +101,6 @@ static bool may_fill(const struct partition *partition, int peer)
     return partition->copy && (partition->primary == peer || partition->source == peer);
 }
 
-/* The old copy makes room for the new one: from here on this holder has nothing until that is complete. */
-static void drop_copy(struct partition *partition)
-{
-    log_warn("partition %u of cache %u: the copy here makes room for a new one", partition->number,
-             partition->cache);
-    belay_node *node = partition->node;
-    partition->complete = false;
-    copy_destroy(partition->copy);
-    partition->copy = NULL;
-    copy_create(node->arena, partition->descriptor_offset, partition->cache, partition->number, node->verbs,
-                &partition->copy);
-}
-
 static int handle_begin(belay_node *node, int peer, const struct message_header *header, const void *body,
                         size_t length)
 {
@@ -125,11 +112,8 @@ static int handle_begin(belay_node *node, int peer, const struct message_header 
         return not_yet(node, peer, header);
     spin_acquire(&partition->lock);
     drop_incoming(partition);
-    if (request.first) /* there is no room for both */
-        drop_copy(partition);
-    int result = !partition->copy ? BELAY_ERR_NO_MEMORY
-                                  : copy_create(node->arena, partition->spare_offset, partition->cache,
-                                                partition->number, node->verbs, &partition->incoming);
+    int result = copy_create(node->arena, partition->spare_offset, partition->cache, partition->number,
+                             node->verbs, &partition->incoming);
     if (result == BELAY_OK)
         partition->source = peer;
     struct copy_place_answer answer = {.descriptor_offset = partition->spare_offset};

@@ -91,11 +91,12 @@ struct parked {
     struct parked *next;
 };
 
-/* A segment without live entries, to be reused when all pushes that may still read from it are done. */
+/* A segment without live entries, to be reused when all pushes that may still read from it are done, and all answers sent before
+ * have arrived: its entries are what tells a repeated request from a new one. */
 struct freed_segment {
     struct freed_segment *next;
     uint32_t logical;
-    fabric_ticket fences[]; /* by backup */
+    fabric_ticket fences[]; /* by backup, then by node */
 };
 
 struct promotion;

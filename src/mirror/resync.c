@@ -140,7 +140,7 @@ static void ask(struct resync *resync, enum message_type type, const void *body,
 
 static void ask_begin(struct resync *resync)
 {
-    struct copy_request_body request = {.partition = resync->partition->number, .first = resync->no_room};
+    struct copy_request_body request = {.partition = resync->partition->number};
     ask(resync, MESSAGE_COPY_BEGIN, &request, sizeof request);
 }
 
@@ -296,7 +296,10 @@ static void fall_back(struct resync *resync, int status)
         resync->partition->switching--;
     backup_forget_mapping(target);
     target->state = BACKUP_WAITING;
-    resync->no_room = resync->no_room || status == BELAY_ERR_NO_SPACE;
+    if (status == BELAY_ERR_NO_SPACE && promotion_replaces(resync->partition, resync->place))
+        log_warn(
+            "partition %u waits: node %d has no room for a copy beside the one it keeps (BELAY_ARENA_SIZE)",
+            resync->partition->number, resync->peer);
     resync->step = STEP_BEGIN;
     resync->retry_at = clock_now() + NO_ROOM_MS * NANOSECONDS_PER_MS;
 }

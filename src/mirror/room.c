@@ -17,15 +17,28 @@ enum {
     SHORT_OF_SEGMENTS = 8 /* short: less than 1/8 of the arena is free */
 };
 
-static bool fences_done(const struct partition *partition, const struct freed_segment *freed)
+/* Have the answers sent before these fences arrived? Without backups nobody will ever have to know again. */
+static bool answers_arrived(const struct partition *partition, const fabric_ticket *fences)
+{
+    const belay_node *node = partition->node;
+    for (int peer = 0; partition->backup_count > 0 && peer < node->view->nodes; ++peer) {
+        if (peer == node->id || !view_alive(node->view, peer))
+            continue;
+        if (fabric_congested(node->fabric, peer) || !fabric_done(node->fabric, peer, fences[peer]))
+            return false;
+    }
+    return true;
+}
+
+static bool fences_done(const struct partition *partition, const fabric_ticket *fences)
 {
     for (int i = 0; i < partition->backup_count; ++i) {
         const struct backup *backup = &partition->backups[i];
         if (backup_takes_pushes(backup) &&
-            (backup->failed || !fabric_done(partition->node->fabric, backup->node, freed->fences[i])))
+            (backup->failed || !fabric_done(partition->node->fabric, backup->node, fences[i])))
             return false;
     }
-    return true;
+    return answers_arrived(partition, fences + partition->backup_count);
 }
 
 int partition_recycle_ready(struct partition *partition)
@@ -33,7 +46,7 @@ int partition_recycle_ready(struct partition *partition)
     int recycled = 0;
     for (struct freed_segment **at = &partition->freed; *at;) {
         struct freed_segment *freed = *at;
-        if (!fences_done(partition, freed)) {
+        if (!fences_done(partition, freed->fences)) {
             at = &freed->next;
             continue;
         }
@@ -45,40 +58,41 @@ int partition_recycle_ready(struct partition *partition)
     return recycled;
 }
 
-static bool fence(struct partition *partition, fabric_ticket *fences)
+static void fence(struct partition *partition, fabric_ticket *fences)
 {
-    bool done = true;
+    belay_node *node = partition->node;
     for (int i = 0; i < partition->backup_count; ++i) {
         struct backup *backup = &partition->backups[i];
         fences[i] = 0;
-        if (!backup_takes_pushes(backup))
-            continue;
-        if (fabric_fence(partition->node->fabric, backup->node, &fences[i]) != BELAY_OK)
+        if (backup_takes_pushes(backup) && fabric_fence(node->fabric, backup->node, &fences[i]) != BELAY_OK)
             backup->failed = true;
-        done = done && !backup->failed && fabric_done(partition->node->fabric, backup->node, fences[i]);
     }
-    return done;
+    fences += partition->backup_count;
+    for (int peer = 0; peer < node->view->nodes; ++peer) {
+        fences[peer] = 0;
+        if (peer != node->id && node->verbs && view_alive(node->view, peer))
+            fabric_fence(node->fabric, peer, &fences[peer]);
+    }
 }
 
 /* Take freed segments out of the copy; most can be recycled at once. */
 static void collect_freed(struct partition *partition)
 {
     uint32_t logical;
-    fabric_ticket fences[PARTITION_BACKUPS_MAX];
+    size_t fences = (size_t)partition->backup_count + (size_t)partition->node->view->nodes;
     while (copy_next_freed(partition->copy, &logical)) {
-        if (fence(partition, fences)) {
-            copy_recycle(partition->copy, logical);
-            continue;
-        }
-        size_t fences_size = (size_t)partition->backup_count * sizeof fences[0];
-        struct freed_segment *freed = malloc(sizeof *freed + fences_size);
+        struct freed_segment *freed = malloc(sizeof *freed + fences * sizeof freed->fences[0]);
         if (!freed) {
             log_warn("no memory to track a freed segment: it stays unused");
             continue;
         }
+        fence(partition, freed->fences);
+        if (fences_done(partition, freed->fences)) {
+            copy_recycle(partition->copy, logical);
+            free(freed);
+            continue;
+        }
         freed->logical = logical;
-        for (int i = 0; i < partition->backup_count; ++i)
-            freed->fences[i] = fences[i];
         freed->next = partition->freed;
         partition->freed = freed;
         partition_activate(partition);

@@ -88,7 +88,7 @@ static int describe(belay_node *node, const char *cache, int nodes, struct place
 {
     memset(place, 0, sizeof *place);
     gethostname(place->host, sizeof place->host - 1);
-    place->server = node->settings.role == BELAY_ROLE_SERVER;
+    place->server = node_is_server(node);
     place->progress_cpu = node->progress_cpu;
     place->arena_size = fabric_region_size(node->fabric);
     snprintf(place->device, sizeof place->device, "%s", fabric_device_text(node->fabric));

@@ -31,6 +31,8 @@ static const struct sample node_samples[] = {
     {"failure_timeout_ms", "failureTimeoutMs", "BELAY_FAILURE_TIMEOUT_MS", "1500ms", "2s", "3s", "500ms"},
     {"progress_core", "progressCore", "BELAY_PROGRESS_CORE", "auto", "2", "3", "4"},
     {"device", "device", "BELAY_DEVICE", "auto", "rxe0", "mlx5_0", "siw1"},
+    {"join_room", "joinRoom", "BELAY_JOIN_ROOM", "auto", "4", "8", "12"},
+    {"address_file", "addressFile", "BELAY_ADDRESS_FILE", "none", "a.file", "b.file", "c.file"},
     {"config_file", "", "BELAY_CONFIG_FILE", "none", NULL, NULL, NULL},
 };
 
@@ -44,6 +46,8 @@ static const belay_config node_struct = {
     .failure_timeout_ms = 3000,
     .progress_core = 3,
     .device = "mlx5_0",
+    .join_room = 8,
+    .address_file = "b.file",
 };
 
 static const struct sample cache_samples[] = {
@@ -627,7 +631,8 @@ static void nodes_must_agree_on_some_settings_only(void **state)
     const struct node_settings left = resolve_node(&node_struct);
     for (size_t i = 0; i < NODE_CONFIG_FILE; ++i) {
         const struct sample *sample = &node_samples[i];
-        const bool equal = i == NODE_SEGMENT_SIZE || i == NODE_TRANSPORT || i == NODE_FAILURE_TIMEOUT_MS;
+        const bool equal = i == NODE_SEGMENT_SIZE || i == NODE_TRANSPORT || i == NODE_FAILURE_TIMEOUT_MS ||
+                           i == NODE_JOIN_ROOM || i == NODE_ADDRESS_FILE;
         setenv(sample->variable, sample->in_environment, 1);
         const struct node_settings right = resolve_node(&node_struct);
         unsetenv(sample->variable);
