@@ -485,7 +485,7 @@ static void bad_struct_fields_are_refused(void **state)
 #define REFUSED(field, bad, ...)                                                                             \
     assert_refused_node(BELAY_ERR_CONFIG, &(belay_config){.field = bad},                                     \
                         PARTS("belay_config." #field ": " #field " = \"", "allowed: ", __VA_ARGS__))
-    REFUSED(role, (belay_role)3, "\"3\" is unknown", "server, client");
+    REFUSED(role, (belay_role)4, "\"4\" is unknown", "server, client, spare");
     REFUSED(role, (belay_role)-1, "\"4294967295 (or -1)\" is unknown", "server, client");
     REFUSED(transport, (belay_transport)99, "\"99\" is unknown", "auto, shm, verbs");
     REFUSED(progress, (belay_progress_mode)3, "\"3\" is unknown", "thread, manual");

@@ -250,7 +250,7 @@ static void unknown_names_list_what_is_allowed(void **state)
             "unknown element <b> in <value>", "allowed: text");
     REFUSED(NODE "\n\n  " SET("discovery", "x") END_NODE, "job.xml:3:3: ", "unknown property \"discovery\"",
             "allowed: role, transport, progress, arenaSize, segmentSize, operationTimeoutMs, "
-            "failureTimeoutMs, progressCore, device, "
+            "failureTimeoutMs, progressCore, device, joinRoom, addressFile, "
             "cacheConfiguration");
     REFUSED(NODE SET("config_file", "x") END_NODE, "unknown property \"config_file\"");
     REFUSED(
