@@ -102,14 +102,8 @@ static int queue_self(belay_node *node, const struct message_header *header, con
         return log_error(BELAY_ERR_NO_MEMORY, "no memory for a message of %zu bytes", length);
     message->next = NULL;
     message->length = length;
-    unsigned char *at = message->bytes;
-    memcpy(at, header, sizeof *header);
-    at += sizeof *header;
-    for (int i = 0; i < count; ++i) {
-        if (parts[i].iov_len)
-            memcpy(at, parts[i].iov_base, parts[i].iov_len);
-        at += parts[i].iov_len;
-    }
+    memcpy(message->bytes, header, sizeof *header);
+    parts_copy(message->bytes + sizeof *header, parts, count);
     spin_acquire(&node->self_lock);
     *node->self_last = message;
     node->self_last = &message->next;

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "cluster/eventcount.h"
 
+#include "base/fence.h"
+
 #include <limits.h>
 #include <linux/futex.h>
 #include <sys/syscall.h>
@@ -29,7 +31,7 @@ void eventcount_sleep(struct eventcount *events, uint32_t announced, unsigned ti
  * condition. So either it sees what happened, or it is seen here. */
 void eventcount_signal(struct eventcount *events)
 {
-    atomic_thread_fence(memory_order_seq_cst);
+    fence_full();
     if (atomic_load_explicit(&events->sleepers, memory_order_relaxed) == 0)
         return;
     atomic_fetch_add(&events->count, 1);

@@ -2,8 +2,8 @@
 #include "fabric/ring.h"
 
 #include "base/fence.h"
+#include "base/parts.h"
 
-#include <string.h>
 
 /* A header: low half the length with a bit that makes it non-zero, high half the line's number since the ring was opened. */
 #define HEADER_PRESENT (1u << 31)
@@ -78,11 +78,7 @@ bool ring_write(struct ring_writer *writer, const struct iovec *parts, int count
         return false;
 
     prefetch_to_write(writer, end);
-    unsigned char *target = writer->bytes + (position & RING_MASK) + HEADER_SIZE;
-    for (int part = 0; part < count; ++part) {
-        memcpy(target, parts[part].iov_base, parts[part].iov_len);
-        target += parts[part].iov_len;
-    }
+    parts_copy(writer->bytes + (position & RING_MASK) + HEADER_SIZE, parts, count);
     if (writer->cleared < end) /* those between are the message's own */
         writer->cleared = end;
     clear_until(writer, end + RING_LINE);

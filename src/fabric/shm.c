@@ -8,6 +8,7 @@
  */
 #include "base/fence.h"
 #include "base/log.h"
+#include "base/parts.h"
 #include "base/siphash.h"
 #include "belay.h"
 #include "fabric/control.h"
@@ -118,11 +119,7 @@ static int enqueue(struct shm_link *link, const struct iovec *parts, int count, 
         return log_error(BELAY_ERR_NO_MEMORY, "no memory to queue a message of %zu bytes", length);
     message->next = NULL;
     message->length = length;
-    unsigned char *target = message->bytes;
-    for (int part = 0; part < count; ++part) {
-        memcpy(target, parts[part].iov_base, parts[part].iov_len);
-        target += parts[part].iov_len;
-    }
+    parts_copy(message->bytes, parts, count);
     if (link->first) {
         link->last->next = message;
     } else {

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "fabric/verbs_overflow.h"
 
+#include "base/parts.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -55,12 +57,8 @@ bool verbs_overflow_append(struct verbs_overflow *overflow, const struct verbs_o
         return false;
     unsigned char *place = overflow->bytes + overflow->tail;
     memcpy(place, operation, sizeof *operation);
-    place += sizeof *operation;
-    for (int i = 0; operation->copied && i < count; ++i) {
-        if (parts[i].iov_len > 0)
-            memcpy(place, parts[i].iov_base, parts[i].iov_len);
-        place += parts[i].iov_len;
-    }
+    if (operation->copied)
+        parts_copy(place + sizeof *operation, parts, count);
     overflow->last = overflow->tail;
     overflow->tail += size;
     return true;

@@ -9,7 +9,9 @@
  * one at the latest after a quarter of the send queue or of the ring. Each signalled request leaves a record of what its
  * completion frees; completions of one queue pair come in order, so they need not say which they are.
  */
+#include "base/fence.h"
 #include "base/log.h"
+#include "base/parts.h"
 #include "belay.h"
 #include "fabric/verbs.h"
 
@@ -244,14 +246,10 @@ static bool issue(struct verbs_link *link, const struct verbs_operation *operati
     if (!request_fits(queue) || (message && atomic_load_explicit(&queue->credits, memory_order_acquire) == 0))
         return false;
     if (operation->copied) {
-        unsigned char *body = place = ring_place(queue, operation->length, &ring_head);
+        place = ring_place(queue, operation->length, &ring_head);
         if (!place)
             return false;
-        for (int i = 0; i < count; ++i) {
-            if (parts[i].iov_len > 0)
-                memcpy(body, parts[i].iov_base, parts[i].iov_len);
-            body += parts[i].iov_len;
-        }
+        parts_copy(place, parts, count);
     }
     if (message) {
         atomic_fetch_sub_explicit(&queue->credits, 1, memory_order_relaxed);
@@ -287,7 +285,7 @@ static int wait_for_room(struct verbs_link *link, const struct verbs_operation *
         return log_error(BELAY_ERR_NO_MEMORY, "no memory for what waits to be sent to node %d",
                          link->common.peer);
     atomic_fetch_add_explicit(&link->waiting, 1, memory_order_relaxed);
-    atomic_thread_fence(memory_order_seq_cst);
+    fence_full();
     fabric_count(&link->common.fabric->counts.overflowed);
     if (link->open)
         drain(link);
@@ -488,7 +486,7 @@ static void give_credits_back(struct verbs_link *link)
 void verbs_queue_advance(struct verbs_link *link)
 {
     struct verbs_queue *queue = link->queue;
-    atomic_thread_fence(memory_order_seq_cst);
+    fence_full();
     bool returns = atomic_load_explicit(&queue->owed, memory_order_relaxed) >= queue->grant / 2u;
     if (!returns && atomic_load_explicit(&link->waiting, memory_order_relaxed) == 0)
         return;
