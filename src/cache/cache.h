@@ -103,9 +103,8 @@ struct cache_registry {
     spin_lock staging_lock;
     uint32_t staging[STAGING_KEPT]; /* unused staging segments */
     int staging_count;
-    atomic_uint next_number;               /* of a request of this node, see request_number() */
-    uint32_t sweep_cache, sweep_partition; /* how far a sweep has come */
-    bool sweeping;
+    atomic_uint next_number; /* of a request of this node, see request_number() */
+    struct sweep *sweep;
 };
 
 /* View of a node's arena: own, or of a peer whose region is mapped; NULL if it is not mapped, or bad. */

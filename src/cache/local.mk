@@ -29,6 +29,8 @@ libbelay_la_SOURCES += \
     src/cache/serve.h \
     src/cache/staging.c \
     src/cache/staging.h \
+    src/cache/sweep.c \
+    src/cache/sweep.h \
     src/cache/whole.c \
     src/cache/whole.h \
     src/cache/wire.h

@@ -12,12 +12,11 @@
 #include "cache/partitions.h"
 #include "cache/serve.h"
 #include "cache/staging.h"
+#include "cache/sweep.h"
 #include "mirror/mirror.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-enum { SWEEP_NS = 2 * 1000000 }; /* the longest one round of progress may spend on sweeping */
 
 belay_cache *cache_find(belay_node *node, uint16_t number)
 {
@@ -327,63 +326,6 @@ void registry_close(belay_cache *cache)
 
 /* ---- All caches ---- */
 
-static int handle_sweep(belay_node *node, int peer, const struct message_header *header, const void *body,
-                        size_t length)
-{
-    (void)peer;
-    (void)header;
-    (void)body;
-    if (length != 0)
-        return BELAY_ERR_PROTOCOL;
-    node->caches->sweeping = true;
-    node_attend(node);
-    node->caches->sweep_cache = node->caches->sweep_partition = 0;
-    return BELAY_OK;
-}
-
-static void ask_for_sweep(belay_node *node)
-{
-    struct message_header header = {.type = MESSAGE_SWEEP, .view = node->view->number};
-    for (int peer = 0; peer < node->view->nodes; ++peer)
-        if (node->view->members[peer].server && view_alive(node->view, peer))
-            node_send(node, peer, &header, NULL, 0, FABRIC_QUEUE);
-}
-
-/* The next partition whose primary is this node; NULL: the sweep is through. */
-static struct partition *next_to_sweep(belay_node *node)
-{
-    struct cache_registry *registry = node->caches;
-    for (; registry->sweep_cache < BELAY_CACHES_MAX; ++registry->sweep_cache, registry->sweep_partition = 0) {
-        belay_cache *cache = cache_find(node, (uint16_t)registry->sweep_cache);
-        while (cache && registry->sweep_partition < cache->partition_count) {
-            struct partition *partition = &cache->partitions[registry->sweep_partition++];
-            if (partition_is_primary(partition))
-                return partition;
-        }
-    }
-    return NULL;
-}
-
-static int progress(belay_node *node, bool *busy)
-{
-    struct cache_registry *registry = node->caches;
-    int freed = 0;
-    if (mirror_sweep_wanted(node))
-        ask_for_sweep(node);
-    if (!registry->sweeping)
-        return 0;
-    uint64_t until = clock_now() + SWEEP_NS;
-    struct partition *partition = NULL;
-    while (clock_now() < until && (partition = next_to_sweep(node))) {
-        spin_acquire(&partition->lock);
-        freed += partition_sweep(partition);
-        spin_release(&partition->lock);
-    }
-    registry->sweeping = partition != NULL;
-    *busy = *busy || registry->sweeping;
-    return freed;
-}
-
 int registry_create(belay_node *node)
 {
     struct cache_registry *registry = calloc(1, sizeof *registry);
@@ -399,6 +341,8 @@ int registry_create(belay_node *node)
     int result = mirror_create(node, partitions_find, partitions_walk);
     if (result == BELAY_OK)
         result = async_create(node);
+    if (result == BELAY_OK)
+        result = sweep_create(node);
     if (result != BELAY_OK) {
         registry_destroy(node);
         return result;
@@ -406,8 +350,6 @@ int registry_create(belay_node *node)
     node->release = registry_destroy;
     coordinator_register(node);
     serve_register(node);
-    node_handle(node, MESSAGE_SWEEP, handle_sweep);
-    node_add_progress_hook(node, progress);
     partitions_register(node);
     return BELAY_OK;
 }
@@ -419,6 +361,7 @@ void registry_destroy(belay_node *node)
     for (uint16_t i = 0; i < BELAY_CACHES_MAX; ++i)
         if (cache_find(node, i))
             cache_free(cache_find(node, i));
+    sweep_destroy(node);
     staging_destroy(node);
     serve_free_requests(registry);
     if (node->async)

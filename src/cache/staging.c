@@ -11,7 +11,7 @@ uint32_t staging_take(belay_node *node)
     if (registry->staging_count > 0)
         segment = registry->staging[--registry->staging_count];
     spin_release(&registry->staging_lock);
-    return segment != ARENA_NO_SEGMENT ? segment : arena_take(node->arena, true);
+    return segment != ARENA_NO_SEGMENT ? segment : arena_take(node->arena, ARENA_URGENT);
 }
 
 void staging_give(belay_node *node, uint32_t segment)

@@ -41,7 +41,7 @@ enum message_type {
     MESSAGE_KEYS,         /* call: list keys of a partition */
     MESSAGE_STATE,        /* call: copies of a partition, as its primary knows them */
     MESSAGE_LOST,         /* no holder of a partition has a complete copy */
-    MESSAGE_SWEEP,        /* clean and release what you can: an arena is full */
+    MESSAGE_SWEEP,        /* call: clean and release what you can, an arena is full; answered when through */
     /* mirror */
     MESSAGE_SEGMENTS,    /* call: attach segments to a backup copy */
     MESSAGE_RELEASE,     /* detach segments from a backup copy */

@@ -17,7 +17,8 @@ enum {
     SEGMENTS_MIN = 4,
     SEGMENT_SIZE_MIN = 4096,
     SEGMENT_SIZE_MAX = 1 << 30,
-    HELD_BACK_SHARE = 12, /* 1/12 of the segments are for urgent takers only */
+    HELD_BACK_SHARE = 12, /* at least 1/12 of the segments are for urgent takers only */
+    HELD_BACK_SHARE_MAX = 8,
     WORD_BITS = 64
 };
 
@@ -25,11 +26,12 @@ struct arena {
     unsigned char *base;
     size_t size, segment_size;
     struct arena_header *header;
-    uint32_t segments, held_back;
+    uint32_t segments;
 
-    spin_lock lock;      /* guards all below */
-    uint32_t free_count; /* also read without the lock */
-    uint32_t lowest;     /* no word of the map below this one has a free segment */
+    spin_lock lock;                 /* guards all below */
+    uint32_t free_count, held_back; /* also read without the lock */
+    int copies;
+    uint32_t lowest; /* no word of the map below this one has a free segment */
     uint64_t *free_map, *used_map;
 };
 
@@ -62,6 +64,22 @@ static void format(arena *a)
     store64_release(&header->magic, ARENA_MAGIC);
 }
 
+void arena_count_copies(arena *a, int by)
+{
+    spin_acquire(&a->lock);
+    a->copies += by;
+    uint32_t least = a->segments / HELD_BACK_SHARE ? a->segments / HELD_BACK_SHARE : 1;
+    uint32_t most = a->segments / HELD_BACK_SHARE_MAX, wanted = (uint32_t)a->copies;
+    wanted = wanted > most ? most : wanted;
+    store32(&a->held_back, wanted > least ? wanted : least);
+    spin_release(&a->lock);
+}
+
+bool arena_is_short(const arena *a)
+{
+    return load32(&a->free_count) <= load32(&a->held_back);
+}
+
 int arena_create(void *region, size_t region_size, size_t segment_size, arena **out)
 {
     bool sensible = segment_size >= SEGMENT_SIZE_MIN && segment_size <= SEGMENT_SIZE_MAX &&
@@ -80,7 +98,6 @@ int arena_create(void *region, size_t region_size, size_t segment_size, arena **
     a->segment_size = segment_size;
     a->header = region;
     a->segments = (uint32_t)((region_size - header_size) / segment_size);
-    a->held_back = a->segments / HELD_BACK_SHARE ? a->segments / HELD_BACK_SHARE : 1;
     a->free_count = a->segments;
     size_t words = (a->segments + WORD_BITS - 1) / WORD_BITS;
     a->free_map = calloc(2 * words, sizeof *a->free_map);
@@ -91,6 +108,7 @@ int arena_create(void *region, size_t region_size, size_t segment_size, arena **
     a->used_map = a->free_map + words;
     for (uint32_t s = 0; s < a->segments; ++s)
         map_set(a->free_map, s);
+    arena_count_copies(a, 0);
     format(a);
     *out = a;
     return BELAY_OK;
@@ -163,10 +181,19 @@ static void zero(arena *a, uint32_t first, uint32_t count)
     racy_zero(arena_segment(a, first), count * a->segment_size);
 }
 
-uint32_t arena_take(arena *a, bool urgent)
+static uint32_t left_for_others(const arena *a, enum arena_need need)
+{
+    switch (need) {
+    case ARENA_URGENT: return 0;
+    case ARENA_CLEANING: return a->held_back / 2;
+    default: return a->held_back;
+    }
+}
+
+uint32_t arena_take(arena *a, enum arena_need need)
 {
     spin_acquire(&a->lock);
-    if (a->free_count <= (urgent ? 0 : a->held_back)) {
+    if (a->free_count <= left_for_others(a, need)) {
         spin_release(&a->lock);
         return ARENA_NO_SEGMENT;
     }

@@ -7,8 +7,8 @@
  * size. Copies take single segments; the descriptors of a cache take a run of consecutive ones; staging buffers for
  * one-sided reads are segments too, since they must lie in registered memory.
  *
- * Some free segments are held back for updates that make room (removes, cleaning): a full arena fails puts, and
- * never the remove that would help.
+ * Some free segments are held back for updates that make room: a full arena fails puts, and never the remove that would
+ * help. Cleaning may use half of them, and gives them back as it goes on.
  *
  * Threads: all calls may be made by any thread.
  */
@@ -47,8 +47,17 @@ size_t arena_size(const arena *a);
 size_t arena_segment_size(const arena *a);
 struct arena_header *arena_header_of(const arena *a);
 
-/* Take one zeroed segment. @p urgent: may dip into the held-back ones. @return its number, or ARENA_NO_SEGMENT. */
-uint32_t arena_take(arena *a, bool urgent);
+/* What a segment is wanted for: puts and the like, removes and what must not fail, cleaning. */
+enum arena_need { ARENA_ORDINARY, ARENA_URGENT, ARENA_CLEANING };
+
+/* Take one zeroed segment. @return its number, or ARENA_NO_SEGMENT. */
+uint32_t arena_take(arena *a, enum arena_need need);
+
+/* @p by more copies lie here (or fewer): each may need a segment for its next remove, so that many are held back, up to a bound. */
+void arena_count_copies(arena *a, int by);
+
+/* Only segments that are held back are left. A momentary answer. */
+bool arena_is_short(const arena *a);
 
 /* Take consecutive zeroed segments. @return the first one's number, or ARENA_NO_SEGMENT. */
 uint32_t arena_take_run(arena *a, uint32_t count);

@@ -25,6 +25,11 @@ bool copy_worth_cleaning(const copy *c, bool under_pressure)
     return log_dead_bytes(c) * 100 > sealed * log_payload(c) * percent;
 }
 
+bool copy_is_cleaning(const copy *c)
+{
+    return c->victim != NO_SEGMENT;
+}
+
 size_t copy_clean_bytes(const copy *c)
 {
     return c->clean_bytes;
@@ -35,8 +40,8 @@ size_t copy_clean_bytes(const copy *c)
 static bool can_be_victim(const copy *c, uint32_t logical)
 {
     const struct segment *segment = &c->segments[logical];
-    return segment->use == SEGMENT_LOG && logical != c->tail && segment->pins == 0 && !segment->stuck &&
-           segment->live + log_payload(c) / DEAD_SHARE_OF_VICTIM <= log_payload(c);
+    return segment->use == SEGMENT_LOG && logical != c->tail && logical != c->gap && segment->pins == 0 &&
+           !segment->stuck && segment->live + log_payload(c) / DEAD_SHARE_OF_VICTIM <= log_payload(c);
 }
 
 static uint32_t choose_victim(const copy *c)

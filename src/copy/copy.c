@@ -35,7 +35,8 @@ int copy_create(arena *a, uint64_t descriptor_offset, uint32_t cache, uint32_t p
     c->seal_whole = seal_whole;
     c->segment_limit = limit_of(&view);
     c->free = c->emptied = (struct segment_list){NO_SEGMENT, NO_SEGMENT, 0};
-    c->tail = c->page_segment = c->victim = NO_SEGMENT;
+    c->tail = c->gap = c->page_segment = c->victim = NO_SEGMENT;
+    arena_count_copies(a, 1);
     *out = c;
     return BELAY_OK;
 }
@@ -64,6 +65,7 @@ void copy_destroy(copy *c)
     applied_forget(c);
     copy_serve(c, false);
     racy_zero(&c->descriptor->root, sizeof c->descriptor->root);
+    arena_count_copies(c->arena, -1);
     free(c->reservations);
     free(c->segments);
     free(c);

@@ -97,7 +97,7 @@ void copy_relocate(copy *c, uint64_t descriptor_offset);
 
 /* Map a logical segment to a physical one of this node. May itself take a segment of the arena for the mapping table.
  * Errors: NO_SPACE (the number is beyond the largest copy, or no segment for the table), INVALID (already attached). */
-int copy_attach(copy *c, uint32_t logical, uint32_t physical, bool urgent);
+int copy_attach(copy *c, uint32_t logical, uint32_t physical, enum arena_need need);
 
 /* Physical segment of a logical one, or ARENA_NO_SEGMENT. */
 uint32_t copy_physical(const copy *c, uint32_t logical);
@@ -123,7 +123,7 @@ uint64_t copy_bytes_live(const copy *c);
 
 /* ---- Primary: changing ---- */
 
-/* Stage a put. @p urgent as arena_take(). @return BELAY_OK, COPY_NEEDS_SEGMENTS, COPY_NEEDS_SPLIT, COPY_NEEDS_DRAIN. */
+/* Stage a put. @return BELAY_OK, COPY_NEEDS_SEGMENTS, COPY_NEEDS_SPLIT, COPY_NEEDS_DRAIN. */
 int copy_put(copy *c, uint64_t hash, const void *key, size_t key_length, const void *value,
              size_t value_length, struct copy_origin origin, struct copy_change *change);
 
@@ -174,6 +174,9 @@ bool copy_worth_cleaning(const copy *c, bool under_pressure);
 /* Move one live entry out of the emptiest log segment: a staged change (publish it at once), or a freed segment without one
  * (change->effect_count 0), or COPY_NOTHING, COPY_NEEDS_SEGMENTS, COPY_NEEDS_DRAIN. */
 int copy_clean(copy *c, bool under_pressure, struct copy_change *change);
+
+/* It is in the middle of a segment, with some entries moved that it held. */
+bool copy_is_cleaning(const copy *c);
 
 /* Bytes of the entry that copy_clean() could not move for want of segments, for copy_wanted(). */
 size_t copy_clean_bytes(const copy *c);

@@ -78,6 +78,7 @@ struct copy {
 
     /* log.c */
     uint32_t tail, tail_offset; /* where the next entry goes; NO_SEGMENT: nowhere yet */
+    uint32_t gap, gap_offset;   /* the end of an earlier tail; NO_SEGMENT: none */
     uint64_t sequence;          /* of the last log segment that was opened */
     uint32_t log_segments;
     uint64_t live; /* bytes, sum over log segments */
@@ -205,7 +206,7 @@ void log_dead(copy *c, uint64_t entry_at, size_t bytes);
 void log_free_dead(copy *c);
 void log_pin(copy *c, uint64_t entry_at, size_t bytes);
 void log_unpin(copy *c, uint64_t entry_at, size_t bytes);
-/* Log segments but the tail, and their bytes that hold nothing live. */
+/* Log segments but the tail and the one with the gap, and their bytes that hold nothing live. */
 uint32_t log_sealed_segments(const copy *c);
 uint64_t log_dead_bytes(const copy *c);
 /* Where the entry behind this one starts: in the same segment, or as the next one's header says (which may be of a later

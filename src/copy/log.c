@@ -2,8 +2,9 @@
 /**
  * @file log.c
  * Where entries go. The tail is the segment being filled; an entry that does not fit goes on in the next numbers if they
- * are free, else the rest of the tail is given up and another segment is opened. A segment's live bytes are counted, and
- * without any it can be used again.
+ * are free, else another segment is opened. The rest of the tail is then the gap, where later entries go that fit: else
+ * every long entry would cost half a segment, and cleaning could lose more than it wins. A segment's live bytes are counted,
+ * and without any it can be used again.
  */
 #include "copy/copy_private.h"
 
@@ -15,6 +16,11 @@ static uint32_t segments_for(const copy *c, size_t bytes)
 static size_t tail_room(const copy *c)
 {
     return c->tail == NO_SEGMENT ? 0 : c->view.segment_size - c->tail_offset;
+}
+
+static size_t gap_room(const copy *c)
+{
+    return c->gap == NO_SEGMENT ? 0 : c->view.segment_size - c->gap_offset;
 }
 
 /* Segments that an entry needs behind the tail; 0: it cannot begin in the tail. */
@@ -77,6 +83,10 @@ static uint32_t next_place(const copy *c, uint32_t needed)
 
 int log_plan(const copy *c, size_t bytes, struct log_place *place)
 {
+    if (bytes <= gap_room(c)) {
+        *place = (struct log_place){c->gap, c->gap_offset, 0, false};
+        return BELAY_OK;
+    }
     if (bytes <= tail_room(c)) {
         *place = (struct log_place){c->tail, c->tail_offset, 0, false};
         return BELAY_OK;
@@ -130,6 +140,8 @@ static void empty_if_dead(copy *c, uint32_t logical)
     struct segment *segment = &c->segments[logical];
     if (logical == c->tail || segment->use != SEGMENT_LOG || segment->live > 0 || segment->pins > 0)
         return;
+    if (logical == c->gap)
+        c->gap = NO_SEGMENT;
     segment_emptied(c, logical);
     c->log_segments--;
 }
@@ -146,6 +158,14 @@ static void open_segment(copy *c, uint32_t logical, uint32_t first_entry)
     racy_copy(at_address(c, address_of(&c->view, logical, 0)), &header, sizeof header);
 }
 
+static void leave_gap(copy *c)
+{
+    if (tail_room(c) <= gap_room(c))
+        return;
+    c->gap = c->tail;
+    c->gap_offset = c->tail_offset;
+}
+
 static void move_tail(copy *c, uint32_t segment, uint32_t offset)
 {
     uint32_t before = c->tail;
@@ -157,8 +177,10 @@ static void move_tail(copy *c, uint32_t segment, uint32_t offset)
 
 uint64_t log_take(copy *c, const struct log_place *place, size_t bytes)
 {
-    if (place->open)
+    if (place->open) {
+        leave_gap(c);
         open_segment(c, place->segment, LOG_FIRST);
+    }
     size_t left = bytes;
     uint32_t segment = place->segment, offset = place->offset;
     for (;;) {
@@ -174,7 +196,10 @@ uint64_t log_take(copy *c, const struct log_place *place, size_t bytes)
         offset = LOG_FIRST;
     }
     c->live += bytes;
-    move_tail(c, segment, offset);
+    if (segment == c->gap)
+        c->gap_offset = offset;
+    else
+        move_tail(c, segment, offset);
     return address_of(&c->view, place->segment, place->offset);
 }
 
@@ -236,13 +261,14 @@ bool log_live(copy *c, uint64_t entry_at, size_t bytes)
 
 uint32_t log_sealed_segments(const copy *c)
 {
-    return c->log_segments - (c->tail != NO_SEGMENT);
+    return c->log_segments - (c->tail != NO_SEGMENT) - (c->gap != NO_SEGMENT);
 }
 
 uint64_t log_dead_bytes(const copy *c)
 {
     uint64_t in_tail = c->tail == NO_SEGMENT ? 0 : c->segments[c->tail].live;
-    return log_sealed_segments(c) * (uint64_t)log_payload(c) - (c->live - in_tail);
+    uint64_t in_gap = c->gap == NO_SEGMENT ? 0 : c->segments[c->gap].live;
+    return log_sealed_segments(c) * (uint64_t)log_payload(c) - (c->live - in_tail - in_gap);
 }
 
 uint64_t log_next(const copy *c, uint64_t entry_at, const struct entry_header *header)

@@ -366,7 +366,7 @@ static void begin(copy *c)
     applied_forget(c);
     c->version = c->entries = c->sequence = c->live = 0;
     c->oldest = c->newest = NULL;
-    c->tail = c->page_segment = c->victim = NO_SEGMENT;
+    c->tail = c->gap = c->page_segment = c->victim = NO_SEGMENT;
     c->log_segments = c->pages_used = c->directory_wanted = c->reservation_count = 0;
     c->clearing = false;
 }

@@ -66,11 +66,11 @@ static int grow(copy *c, uint32_t end)
 }
 
 /* The table segment that a logical number needs is there. */
-static int provide_table(copy *c, uint32_t logical, bool urgent)
+static int provide_table(copy *c, uint32_t logical, enum arena_need need)
 {
     if (logical < TABLE_DIRECT || table_word_offset(&c->view, c->descriptor, logical))
         return BELAY_OK;
-    uint32_t physical = arena_take(c->arena, urgent);
+    uint32_t physical = arena_take(c->arena, need);
     if (physical == ARENA_NO_SEGMENT)
         return log_quiet(BELAY_ERR_NO_SPACE, "no free segment for a table of segments");
     uint32_t table = (logical - TABLE_DIRECT) / table_words(&c->view);
@@ -89,7 +89,7 @@ static void set_mapping(copy *c, uint32_t logical, uint32_t word)
     }
 }
 
-int copy_attach(copy *c, uint32_t logical, uint32_t physical, bool urgent)
+int copy_attach(copy *c, uint32_t logical, uint32_t physical, enum arena_need need)
 {
     if (logical >= c->segment_limit)
         return log_quiet(BELAY_ERR_NO_SPACE, "a copy has at most %u segments of %u bytes", c->segment_limit,
@@ -98,7 +98,7 @@ int copy_attach(copy *c, uint32_t logical, uint32_t physical, bool urgent)
         return log_error(BELAY_ERR_INVALID, "logical segment %u cannot be attached as %u", logical, physical);
     int result = grow(c, logical + 1);
     if (result == BELAY_OK)
-        result = provide_table(c, logical, urgent);
+        result = provide_table(c, logical, need);
     if (result != BELAY_OK)
         return result;
     set_mapping(c, logical, physical + 1);

@@ -4,7 +4,6 @@
 #include "base/fence.h"
 #include "base/parts.h"
 
-
 /* A header: low half the length with a bit that makes it non-zero, high half the line's number since the ring was opened. */
 #define HEADER_PRESENT (1u << 31)
 #define HEADER_END     (1u << 30)

@@ -39,9 +39,12 @@ static int attend(struct partition *partition, bool *busy)
         promotion_step(partition);
     int done = partition_publish_ready(partition);
     done += partition_recycle_ready(partition);
-    if (partition->parked_first && !partition->provision.running)
+    if (partition->cleaning && !partition->provision.running)
+        done += partition_sweep(partition);
+    if (partition->parked_first && !partition->cleaning && !partition->provision.running)
         partition->unpark(partition);
-    if (partition->pending_first || partition->parked_first || partition->freed || partition->promotion) {
+    if (partition->pending_first || partition->parked_first || partition->freed || partition->promotion ||
+        partition->cleaning) {
         partition_activate(partition);
         *busy = true;
     }
@@ -89,7 +92,9 @@ bool mirror_sweep_wanted(belay_node *node)
 {
     enum { PAUSE_NS = 500 * 1000 };
     struct mirror *mirror = node->mirror;
-    if (!atomic_load_explicit(&mirror->sweep_wanted, memory_order_relaxed))
+    unsigned begun = atomic_load_explicit(&mirror->sweeps_begun, memory_order_relaxed);
+    if (!atomic_load_explicit(&mirror->sweep_wanted, memory_order_relaxed) ||
+        begun != atomic_load_explicit(&mirror->sweeps_ended, memory_order_relaxed))
         return false;
     uint64_t now = clock_now();
     if (now < mirror->next_sweep) {
@@ -98,7 +103,17 @@ bool mirror_sweep_wanted(belay_node *node)
     }
     mirror->next_sweep = now + PAUSE_NS;
     atomic_store_explicit(&mirror->sweep_wanted, false, memory_order_relaxed);
+    atomic_store_explicit(&mirror->sweeps_begun, begun + 1, memory_order_relaxed);
     return true;
+}
+
+void mirror_sweep_ended(belay_node *node)
+{
+    struct mirror *mirror = node->mirror;
+    atomic_store_explicit(&mirror->sweeps_ended,
+                          atomic_load_explicit(&mirror->sweeps_begun, memory_order_relaxed),
+                          memory_order_release);
+    node_attend(node);
 }
 
 int mirror_fence(belay_node *node, uint64_t deadline)

@@ -17,8 +17,10 @@ typedef struct partition *(*partition_walker)(belay_node *node, const struct par
 int mirror_create(belay_node *node, partition_finder find, partition_walker walk);
 void mirror_destroy(belay_node *node);
 
-/* Did some copy find no room since the last call? Then all nodes should sweep. Under the state lock. */
+/* Did some copy find no room since the last sweep that this node began? Then all nodes should sweep. One at a time. Under the
+ * state lock. @return true: mirror_sweep_ended() is to be called when all are through. */
 bool mirror_sweep_wanted(belay_node *node);
+void mirror_sweep_ended(belay_node *node);
 
 /* Wait until everything this node pushed so far is on the backups. */
 int mirror_fence(belay_node *node, uint64_t deadline);

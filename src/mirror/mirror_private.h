@@ -10,7 +10,8 @@
 struct mirror {
     partition_finder find;
     atomic_bool sweep_wanted; /* some provision failed: make room everywhere */
-    uint64_t next_sweep;      /* not before; clock_now() */
+    atomic_uint sweeps_begun, sweeps_ended;
+    uint64_t next_sweep; /* not before; clock_now() */
     spin_lock active_lock;
     struct partition *_Atomic active; /* partitions with something pending, parked or freed */
 
@@ -85,7 +86,7 @@ void mirror_handle_copies(belay_node *node);
 
 /* MESSAGE_SEGMENTS, MESSAGE_RELEASE */
 struct segments_request {
-    uint32_t partition, first, count, urgent;
+    uint32_t partition, first, count, need; /* need: enum arena_need */
 };
 
 struct segments_answer {

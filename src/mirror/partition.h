@@ -69,9 +69,9 @@ struct provision_call {
 
 #define PROVISION_NEVER_FAILED UINT32_MAX
 
-/* What room is wanted for. All but puts may use the segments that arenas hold back; a failure for cleaning starts no sweep,
- * which would clean again. */
-enum room_purpose { ROOM_FOR_PUT, ROOM_FOR_REMOVE, ROOM_FOR_CLEANING };
+/* What room is wanted for. Removes and sweeps, which clean under pressure, may use segments that arenas hold back. A failure
+ * for cleaning starts no sweep, which would clean again. */
+enum room_purpose { ROOM_FOR_PUT, ROOM_FOR_REMOVE, ROOM_FOR_CLEANING, ROOM_FOR_TIDYING };
 
 /* Room that is being asked for at the backups. */
 struct provision {
@@ -82,8 +82,9 @@ struct provision {
     int result;                   /* of the answers so far */
     bool running;
     enum room_purpose purpose;
-    uint32_t failures; /* provisions that failed, ever */
-    uint64_t retry_at; /* after a failure; clock_now() */
+    uint32_t failures;    /* provisions that failed for want of room, ever */
+    unsigned retry_after; /* a failure: that many sweeps of this node have ended */
+    uint64_t retry_at;    /* when a backup was not ready; clock_now() */
 };
 
 /* An operation that cannot go on yet waits here; the cache layer knows what it is. */
@@ -126,6 +127,7 @@ struct partition {
     struct promotion *promotion; /* while this node becomes the primary */
     unsigned switching;          /* backups in BACKUP_FINISHING: no pushes meanwhile */
 
+    bool cleaning; /* a sweep is in the middle of a segment: other changes wait */
     bool unsettled;
     bool active; /* in the node's list of partitions that progress must look at */
     struct partition *active_next;
@@ -151,7 +153,13 @@ static inline bool partition_is_primary(const struct partition *partition)
 
 /* Do not begin a change now: this node does not serve yet, a backup's queue is full, or an index page is still on its
  * way from this copy's bytes. */
-bool partition_must_wait(struct partition *partition);
+bool partition_pushes_wait(struct partition *partition);
+
+/* The same for changes other than a sweep's, which it may have to finish first. */
+static inline bool partition_must_wait(struct partition *partition)
+{
+    return partition->cleaning || partition_pushes_wait(partition);
+}
 
 /* Push the effects of a change to all backups. @p tickets (by backup) of its last effect before the slot; NULL: nobody
  * will wait. */

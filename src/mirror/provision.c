@@ -5,7 +5,7 @@
  * logical segments; when all have, it attaches its own and goes on. If one has no room, the others let go again.
  *
  * The room is asked for by the operation that needs it, which is parked meanwhile. A failure starts a sweep of all
- * primaries (dead entries cleaned, free segments given back); after a few failures the operation gets NO_SPACE.
+ * primaries (dead entries cleaned, free segments given back); if a few of them bring nothing the operation gets NO_SPACE.
  */
 #include "base/clock.h"
 #include "base/log.h"
@@ -16,8 +16,8 @@
 
 enum {
     SEGMENTS_PER_MESSAGE = 1536,
-    ATTEMPTS = 4,      /* failed provisions that one operation bears */
-    RETRY_NS = 1000000 /* between them, for sweeps to take effect */
+    ATTEMPTS = 3,      /* failed provisions that one operation bears, with a sweep of all nodes behind each */
+    RETRY_NS = 1000000 /* when a backup was not ready */
 };
 
 /* ---- At the backup ---- */
@@ -41,12 +41,12 @@ static int attach_all(struct partition *partition, struct copy *held, const stru
 {
     arena *a = partition->node->arena;
     for (uint32_t i = 0; i < request->count; ++i) {
-        physical[i] = arena_take(a, request->urgent);
+        physical[i] = arena_take(a, (enum arena_need)request->need);
         if (physical[i] == ARENA_NO_SEGMENT) {
             give_back(held, request->first, i);
             return BELAY_ERR_NO_SPACE;
         }
-        int result = copy_attach(held, request->first + i, physical[i], request->urgent);
+        int result = copy_attach(held, request->first + i, physical[i], (enum arena_need)request->need);
         if (result != BELAY_OK) {
             arena_give(a, physical[i], 1);
             give_back(held, request->first, i);
@@ -68,7 +68,7 @@ static int handle_segments(belay_node *node, int peer, const struct message_head
         return BELAY_OK;
     }
     struct partition *partition = node->mirror->find(node, header->cache, request.partition);
-    if (request.count > SEGMENTS_PER_MESSAGE)
+    if (request.count > SEGMENTS_PER_MESSAGE || request.need > ARENA_CLEANING)
         return BELAY_ERR_PROTOCOL;
     struct copy *held = partition ? filled_by(partition, peer) : NULL;
     if (!held) {
@@ -152,6 +152,15 @@ void partition_release_at(struct partition *partition, struct backup *backup, ui
     node_send(partition->node, backup->node, &header, &part, 1, FABRIC_QUEUE);
 }
 
+static enum arena_need need_of(const struct provision *provision)
+{
+    switch (provision->purpose) {
+    case ROOM_FOR_REMOVE: return ARENA_URGENT;
+    case ROOM_FOR_CLEANING: return ARENA_CLEANING;
+    default: return ARENA_ORDINARY;
+    }
+}
+
 static void give_own(struct partition *partition, uint32_t from)
 {
     for (uint32_t i = from; i < partition->provision.count; ++i)
@@ -163,7 +172,7 @@ static int attach_own(struct partition *partition)
     struct provision *provision = &partition->provision;
     for (uint32_t i = 0; i < provision->count; ++i) {
         int result = copy_attach(partition->copy, provision->first + i, provision->physical[i],
-                                 provision->purpose != ROOM_FOR_PUT);
+                                 need_of(provision));
         if (result != BELAY_OK) {
             give_back(partition->copy, provision->first, i);
             give_own(partition, i);
@@ -173,19 +182,33 @@ static int attach_own(struct partition *partition)
     return BELAY_OK;
 }
 
-static void note_failure(struct partition *partition)
+static bool is_for_cleaning(enum room_purpose purpose)
 {
-    struct provision *provision = &partition->provision;
-    if (provision->purpose == ROOM_FOR_CLEANING)
-        return;
-    provision->failures++;
-    provision->retry_at = clock_now() + RETRY_NS;
+    return purpose == ROOM_FOR_CLEANING || purpose == ROOM_FOR_TIDYING;
+}
+
+static void want_sweep(struct partition *partition)
+{
     atomic_store_explicit(&partition->node->mirror->sweep_wanted, true, memory_order_relaxed);
     node_attend(partition->node);
 }
 
+static void note_failure(struct partition *partition)
+{
+    struct provision *provision = &partition->provision;
+    if (provision->purpose == ROOM_FOR_CLEANING)
+        partition->cleaning = false; /* others need not wait for it */
+    if (is_for_cleaning(provision->purpose))
+        return;
+    provision->failures++;
+    /* One that has begun may have been here already. */
+    provision->retry_after =
+        atomic_load_explicit(&partition->node->mirror->sweeps_begun, memory_order_relaxed) + 1;
+    want_sweep(partition);
+}
+
 /* Every backup has answered: all attach, or none. */
-static void finish(struct partition *partition)
+static int finish(struct partition *partition)
 {
     struct provision *provision = &partition->provision;
     int result = provision->result;
@@ -206,6 +229,7 @@ static void finish(struct partition *partition)
     free(provision->physical);
     provision->physical = NULL;
     provision->running = false;
+    return result;
 }
 
 /* The next view leaves a lost backup out; one that is being filled must not keep others from growing. */
@@ -243,14 +267,14 @@ static void backup_answered(struct call *call, int status, const void *body, siz
     spin_release(&partition->lock);
 }
 
-static int take_own(struct partition *partition, bool urgent)
+static int take_own(struct partition *partition)
 {
     struct provision *provision = &partition->provision;
     provision->physical = malloc(provision->count * sizeof *provision->physical);
     if (!provision->physical)
         return log_error(BELAY_ERR_NO_MEMORY, "no memory to list %u segments", provision->count);
     for (uint32_t i = 0; i < provision->count; ++i) {
-        provision->physical[i] = arena_take(partition->node->arena, urgent);
+        provision->physical[i] = arena_take(partition->node->arena, need_of(provision));
         if (provision->physical[i] == ARENA_NO_SEGMENT) {
             provision->count = i;
             give_own(partition, 0);
@@ -268,7 +292,7 @@ static void ask_backups(struct partition *partition)
     struct segments_request request = {.partition = partition->number,
                                        .first = provision->first,
                                        .count = provision->count,
-                                       .urgent = provision->purpose != ROOM_FOR_PUT};
+                                       .need = need_of(provision)};
     struct message_header header = {.type = MESSAGE_SEGMENTS, .cache = partition->cache};
     for (int i = 0; i < partition->backup_count; ++i) {
         struct provision_call *call = &provision->calls[i];
@@ -293,18 +317,26 @@ static int begin(struct partition *partition, uint32_t first, uint32_t count, en
     provision->purpose = purpose;
     provision->result = BELAY_OK;
     provision->missing = 0;
-    int result = take_own(partition, purpose != ROOM_FOR_PUT);
-    if (result != BELAY_OK) {
+    int result = take_own(partition);
+    if (result == BELAY_OK) {
+        provision->running = true;
+        ask_backups(partition);
+        if (provision->missing > 0)
+            return FABRIC_AGAIN;
+        result = finish(partition);
+    } else {
         note_failure(partition);
-        return result == BELAY_ERR_NO_SPACE ? FABRIC_AGAIN : result;
     }
-    provision->running = true;
-    ask_backups(partition);
-    if (provision->missing > 0)
-        return FABRIC_AGAIN;
-    uint32_t failures = provision->failures;
-    finish(partition);
-    return provision->failures == failures ? BELAY_OK : FABRIC_AGAIN;
+    if (purpose == ROOM_FOR_REMOVE && arena_is_short(partition->node->arena))
+        want_sweep(partition); /* before there is nothing left to sweep with */
+    bool again = result == MIRROR_NOT_YET || (result == BELAY_ERR_NO_SPACE && !is_for_cleaning(purpose));
+    return again ? FABRIC_AGAIN : result;
+}
+
+static bool has_been_swept(const struct partition *partition)
+{
+    unsigned ended = atomic_load_explicit(&partition->node->mirror->sweeps_ended, memory_order_acquire);
+    return (int)(ended - partition->provision.retry_after) >= 0;
 }
 
 int partition_provision(struct partition *partition, size_t bytes, enum room_purpose purpose,
@@ -321,7 +353,8 @@ int partition_provision(struct partition *partition, size_t bytes, enum room_pur
             BELAY_ERR_NO_SPACE,
             "no free segment for partition %u here or at a backup: arenas are full (BELAY_ARENA_SIZE)",
             partition->number);
-    if (provision->retry_at && clock_now() < provision->retry_at)
+    if ((provision->retry_at && clock_now() < provision->retry_at) ||
+        (provision->failures != *failures_seen && !has_been_swept(partition)))
         return FABRIC_AGAIN;
     copy_wanted(partition->copy, bytes, &first, &count);
     return count == 0 ? BELAY_OK : begin(partition, first, count, purpose);

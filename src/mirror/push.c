@@ -158,7 +158,7 @@ void partition_push_now(struct partition *partition, struct copy_change *change)
     copy_publish(partition->copy, change);
 }
 
-bool partition_must_wait(struct partition *partition)
+bool partition_pushes_wait(struct partition *partition)
 {
     const fabric *f = partition->node->fabric;
     bool unsettled = false;

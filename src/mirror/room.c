@@ -3,6 +3,9 @@
  * @file room.c
  * Making room: dead entries are cleaned away a little with every update, and as far as it goes when an arena is full.
  *
+ * What a sweep moves goes to room that arenas hold back for it. Once begun, a segment is emptied before other changes
+ * go on: they would take the room, and sweeping would end with less than there was.
+ *
  * A segment without live entries may still be the source of pushes under way: it is fenced on every backup before it is
  * reused. Free segments stay with their partition, mapped on all copies, until memory gets short.
  */
@@ -99,10 +102,13 @@ static void collect_freed(struct partition *partition)
     }
 }
 
+/* Not while room is asked for: a long entry gets its segments in several steps. */
 static bool release_spare(struct partition *partition)
 {
     uint32_t logical;
     bool released = false;
+    if (partition->cleaning || partition->provision.running)
+        return false;
     while (copy_releasable(partition->copy, &logical)) {
         for (int i = 0; i < partition->backup_count; ++i)
             if (backup_has_segments(&partition->backups[i]))
@@ -114,26 +120,41 @@ static bool release_spare(struct partition *partition)
     return released;
 }
 
-/* Move live entries out of thin segments. @return how many moves were made. */
-static int clean(struct partition *partition, bool under_pressure, int moves)
+/* Move one live entry out of a thin segment. @return BELAY_OK; FABRIC_AGAIN: it cannot go on just now; else it cannot at all. */
+static int clean_one(struct partition *partition, bool under_pressure)
 {
     struct copy_change change;
-    int made = 0;
-    for (; made < moves && copy_worth_cleaning(partition->copy, under_pressure); ++made) {
-        int result = copy_clean(partition->copy, under_pressure, &change);
-        if (result == COPY_NEEDS_SEGMENTS) {
-            uint32_t failures = PROVISION_NEVER_FAILED;
-            result = partition_provision(partition, BELAY_KEY_MAX, ROOM_FOR_CLEANING, &failures);
-            if (result == BELAY_OK)
-                continue;
-        }
-        if (result != BELAY_OK)
-            break;
-        if (change.effect_count > 0)
-            partition_push_now(partition, &change);
+    uint32_t failures = PROVISION_NEVER_FAILED;
+    if (partition_pushes_wait(partition))
+        return FABRIC_AGAIN;
+    int result = copy_clean(partition->copy, under_pressure, &change);
+    if (result == COPY_NEEDS_DRAIN)
+        return FABRIC_AGAIN;
+    if (result == COPY_NEEDS_SEGMENTS)
+        return partition_provision(partition, copy_clean_bytes(partition->copy),
+                                   under_pressure ? ROOM_FOR_CLEANING : ROOM_FOR_TIDYING, &failures);
+    if (result == BELAY_OK && change.effect_count > 0)
+        partition_push_now(partition, &change);
+    return result;
+}
+
+static bool is_worth_cleaning(const struct partition *partition, bool under_pressure)
+{
+    return copy_is_cleaning(partition->copy) || copy_worth_cleaning(partition->copy, under_pressure);
+}
+
+/* Do so up to @p moves times, under pressure up to the end of the segment that was begun. @return as clean_one(). */
+static int clean(struct partition *partition, bool under_pressure, int moves, int *made)
+{
+    int result = BELAY_OK;
+    *made = 0;
+    while (result == BELAY_OK && is_worth_cleaning(partition, under_pressure) &&
+           (*made < moves || (under_pressure && copy_is_cleaning(partition->copy)))) {
+        result = clean_one(partition, under_pressure);
+        *made += result == BELAY_OK;
     }
     collect_freed(partition);
-    return made;
+    return result;
 }
 
 static bool short_of_segments(const struct partition *partition)
@@ -144,17 +165,21 @@ static bool short_of_segments(const struct partition *partition)
 
 void partition_tidy(struct partition *partition)
 {
-    if (copy_worth_cleaning(partition->copy, false))
-        clean(partition, false, MOVES_PER_UPDATE);
-    else
-        collect_freed(partition);
+    int made;
+    clean(partition, false, MOVES_PER_UPDATE, &made);
     if (short_of_segments(partition))
         release_spare(partition);
 }
 
 bool partition_sweep(struct partition *partition)
 {
-    int moves = clean(partition, true, MOVES_PER_SWEEP);
+    int made;
+    partition->cleaning = false;
+    if (!partition->ready)
+        return false;
+    partition->cleaning = clean(partition, true, MOVES_PER_SWEEP, &made) == FABRIC_AGAIN;
+    if (partition->cleaning)
+        partition_activate(partition);
     partition_recycle_ready(partition);
-    return release_spare(partition) || moves > 0;
+    return release_spare(partition) || made > 0;
 }

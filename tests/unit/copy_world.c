@@ -223,9 +223,9 @@ static bool attach_all(struct world *w, uint32_t logical, bool urgent)
     for (int which = 0; which < WORLD_COPIES; ++which) {
         if (!w->copy[which])
             continue;
-        uint32_t physical = arena_take(w->arena[which], urgent);
-        if (physical != ARENA_NO_SEGMENT &&
-            copy_attach(w->copy[which], logical, physical, urgent) == BELAY_OK)
+        uint32_t physical = arena_take(w->arena[which], urgent ? ARENA_URGENT : ARENA_ORDINARY);
+        if (physical != ARENA_NO_SEGMENT && copy_attach(w->copy[which], logical, physical,
+                                                        urgent ? ARENA_URGENT : ARENA_ORDINARY) == BELAY_OK)
             continue;
         if (physical != ARENA_NO_SEGMENT)
             arena_give(w->arena[which], physical, 1);

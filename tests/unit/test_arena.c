@@ -37,29 +37,57 @@ static void every_segment_is_taken_once(void **state)
     bool taken[SEGMENTS] = {false};
     assert_int_equal(arena_total_segments(a), SEGMENTS);
     for (int i = 0; i < SEGMENTS; ++i) {
-        uint32_t segment = arena_take(a, true);
+        uint32_t segment = arena_take(a, ARENA_URGENT);
         assert_true(segment < SEGMENTS && !taken[segment]);
         taken[segment] = true;
         assert_int_equal(arena_free_segments(a), SEGMENTS - 1 - i);
         assert_ptr_equal(arena_segment(a, segment), region + arena_segment_offset(a, segment));
         assert_true(arena_segment_offset(a, segment) + SEGMENT <= arena_size(a));
     }
-    assert_int_equal(arena_take(a, true), ARENA_NO_SEGMENT);
+    assert_int_equal(arena_take(a, ARENA_URGENT), ARENA_NO_SEGMENT);
     assert_int_equal(arena_take_run(a, 1), ARENA_NO_SEGMENT);
     arena_give(a, 77, 1);
-    assert_int_equal(arena_take(a, true), 77);
+    assert_int_equal(arena_take(a, ARENA_URGENT), 77);
 }
 
 static void some_are_held_back_for_urgent_takers(void **state)
 {
     (void)state;
     int taken = 0;
-    while (arena_take(a, false) != ARENA_NO_SEGMENT)
+    while (arena_take(a, ARENA_ORDINARY) != ARENA_NO_SEGMENT)
         ++taken;
     assert_true(taken < SEGMENTS && taken >= SEGMENTS * 9 / 10);
     assert_int_equal(arena_take_run(a, 1), ARENA_NO_SEGMENT);
-    for (; taken < SEGMENTS; ++taken)
-        assert_int_not_equal(arena_take(a, true), ARENA_NO_SEGMENT);
+    assert_true(arena_is_short(a));
+    int held_back = SEGMENTS - taken, for_cleaning = 0;
+    while (arena_take(a, ARENA_CLEANING) != ARENA_NO_SEGMENT)
+        ++for_cleaning;
+    assert_true(for_cleaning > 0 && for_cleaning <= (held_back + 1) / 2);
+    for (taken += for_cleaning; taken < SEGMENTS; ++taken)
+        assert_int_not_equal(arena_take(a, ARENA_URGENT), ARENA_NO_SEGMENT);
+}
+
+static int ordinary_segments(void)
+{
+    uint32_t segments[SEGMENTS];
+    int taken = 0;
+    while ((segments[taken] = arena_take(a, ARENA_ORDINARY)) != ARENA_NO_SEGMENT)
+        ++taken;
+    for (int i = 0; i < taken; ++i)
+        arena_give(a, segments[i], 1);
+    return taken;
+}
+
+static void one_is_held_back_for_each_copy_up_to_a_bound(void **state)
+{
+    (void)state;
+    int before = ordinary_segments();
+    arena_count_copies(a, SEGMENTS / 12 + 2);
+    assert_int_equal(ordinary_segments(), SEGMENTS - SEGMENTS / 12 - 2);
+    arena_count_copies(a, 10 * SEGMENTS);
+    assert_int_equal(ordinary_segments(), SEGMENTS - SEGMENTS / 8);
+    arena_count_copies(a, -(SEGMENTS / 12 + 2) - 10 * SEGMENTS);
+    assert_int_equal(ordinary_segments(), before);
 }
 
 static void segments_come_zeroed(void **state)
@@ -70,7 +98,7 @@ static void segments_come_zeroed(void **state)
     memset(arena_segment(a, first), 0xff, 5 * SEGMENT);
     arena_give(a, first, 5);
     for (int i = 0; i < SEGMENTS; ++i)
-        assert_memory_equal(arena_segment(a, arena_take(a, true)), zero, SEGMENT);
+        assert_memory_equal(arena_segment(a, arena_take(a, ARENA_URGENT)), zero, SEGMENT);
 }
 
 static void runs_are_consecutive_and_fit_between_others(void **state)
@@ -84,7 +112,7 @@ static void runs_are_consecutive_and_fit_between_others(void **state)
     arena_give(a, first + 10, 20);
     assert_int_equal(arena_take_run(a, 0), ARENA_NO_SEGMENT);
     for (int i = 0; i < 50 + 20; ++i) {
-        uint32_t segment = arena_take(a, true);
+        uint32_t segment = arena_take(a, ARENA_URGENT);
         assert_true(segment < first || segment >= first + 100 ||
                     (segment >= first + 10 && segment < first + 30));
         assert_true(segment < second || segment >= second + 50);
@@ -109,7 +137,7 @@ static void *take_and_give(void *mark)
     for (int round = 0; round < 3000; ++round) {
         int count = 0;
         for (; count < 8; ++count) {
-            held[count] = count == 7 ? arena_take_run(a, 1) : arena_take(a, false);
+            held[count] = count == 7 ? arena_take_run(a, 1) : arena_take(a, ARENA_ORDINARY);
             if (held[count] == ARENA_NO_SEGMENT)
                 break;
             *(void **)arena_segment(a, held[count]) = mark;
@@ -145,6 +173,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         ARENA_TEST(every_segment_is_taken_once),
         ARENA_TEST(some_are_held_back_for_urgent_takers),
+        ARENA_TEST(one_is_held_back_for_each_copy_up_to_a_bound),
         ARENA_TEST(segments_come_zeroed),
         ARENA_TEST(runs_are_consecutive_and_fit_between_others),
         ARENA_TEST(regions_that_cannot_be_arenas_are_refused),

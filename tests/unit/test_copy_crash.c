@@ -40,7 +40,7 @@ static void open_survivor(struct world *w, struct crashes *crashes, struct survi
     uint32_t total = arena_total_segments(s->arena);
     bool *used = calloc(total, sizeof *used);
     for (uint32_t i = 0; i < total; ++i)
-        assert_int_not_equal(arena_take(s->arena, true), ARENA_NO_SEGMENT);
+        assert_int_not_equal(arena_take(s->arena, ARENA_URGENT), ARENA_NO_SEGMENT);
     assert_int_equal(
         copy_create(s->arena, w->descriptor_offset[MIRROR], 1, 2, w->options.seal_whole, &s->copy), BELAY_OK);
     copy_serve(s->copy, true);
@@ -49,7 +49,7 @@ static void open_survivor(struct world *w, struct crashes *crashes, struct survi
         if (physical == ARENA_NO_SEGMENT)
             continue;
         used[physical] = true;
-        assert_int_equal(copy_attach(s->copy, logical, physical, true), BELAY_OK);
+        assert_int_equal(copy_attach(s->copy, logical, physical, ARENA_URGENT), BELAY_OK);
     }
     used[(w->descriptor_offset[MIRROR] - arena_segment_offset(s->arena, 0)) / w->options.segment_size] = true;
     for (int i = 0; i < TABLE_INDIRECT; ++i)
@@ -135,10 +135,10 @@ static int survivor_put(struct world *w, struct survivor *s, uint32_t key, const
             if (count == 0)
                 copy_wanted(s->copy, 0, &first, &count);
             for (uint32_t n = 0; n < count; ++n) {
-                uint32_t physical = arena_take(s->arena, true);
+                uint32_t physical = arena_take(s->arena, ARENA_URGENT);
                 if (physical == ARENA_NO_SEGMENT)
                     return BELAY_ERR_NO_SPACE;
-                assert_int_equal(copy_attach(s->copy, first + n, physical, true), BELAY_OK);
+                assert_int_equal(copy_attach(s->copy, first + n, physical, ARENA_URGENT), BELAY_OK);
             }
         } else if (result != BELAY_OK)
             return result;
