@@ -54,6 +54,8 @@ struct bench {
     const struct store *store; /* of the case in work */
     belay_sync sync;
     uint32_t drawn[DRAWN_MAX]; /* numbers of keys, drawn before the clock starts */
+    struct key drawn_keys
+        [DRAWN_MAX]; /* and the keys themselves, side by side: their way into the cache is not measured */
     unsigned next_drawn;
     unsigned char *buffer; /* room for any value */
     uint64_t sink;

@@ -133,6 +133,7 @@ void limit_overlapped_reads(struct bench *bench, unsigned operations)
         for (unsigned i = 0; i < GET_ALL_BATCH; ++i) {
             entries[i] = &m->entries[m->buckets[drawn[i] / SLOTS_USED].slots[drawn[i] % SLOTS_USED]];
             __builtin_prefetch(entries[i]);
+            __builtin_prefetch((const unsigned char *)entries[i] + 64);
             __builtin_prefetch((const unsigned char *)entries[i] + sizeof *entries[i] - 1);
         }
         for (unsigned i = 0; i < GET_ALL_BATCH; ++i)
@@ -234,7 +235,7 @@ void limit_copy_three_times_64(struct bench *bench, unsigned operations)
     const struct store *store = &bench->mirrored;
     for (unsigned i = 0; i < operations; ++i) {
         unsigned char *message = next_copy(m, BYTES), *primary, *backup;
-        memcpy(message, store->keys[bench->drawn[i]].bytes, KEY_SIZE);
+        memcpy(message, bench->drawn_keys[i].bytes, KEY_SIZE);
         memcpy(message + KEY_SIZE, store->value, 64);
         primary = next_copy(m, BYTES);
         memcpy(primary, message, BYTES);

@@ -17,7 +17,7 @@ void get_dependent(struct bench *bench, unsigned operations)
 
 static const struct key *next_key(struct bench *bench)
 {
-    return &bench->store->keys[bench->drawn[bench->next_drawn++ & (DRAWN_MAX - 1)]];
+    return &bench->drawn_keys[bench->next_drawn++ & (DRAWN_MAX - 1)];
 }
 
 void get_drawn(struct bench *bench, unsigned operations)

@@ -115,12 +115,20 @@ static uint32_t range(const struct bench *bench)
     return bench->store ? bench->store->count : bench->entries / 5 * 5;
 }
 
+static void take_keys(struct bench *bench)
+{
+    const struct store *store = bench->store ? bench->store : &bench->mirrored;
+    for (unsigned i = 0; i < DRAWN_MAX; ++i)
+        bench->drawn_keys[i] = store->keys[bench->drawn[i]];
+    bench->next_drawn = 0;
+}
+
 void draw_uniform(struct bench *bench, unsigned operations)
 {
     (void)operations;
     for (unsigned i = 0; i < DRAWN_MAX; ++i)
         bench->drawn[i] = (uint32_t)random_below(&bench->random, range(bench));
-    bench->next_drawn = 0;
+    take_keys(bench);
 }
 
 void draw_zipfian(struct bench *bench, unsigned operations)
@@ -131,5 +139,5 @@ void draw_zipfian(struct bench *bench, unsigned operations)
         zipf_init(&zipf, range(bench));
     for (unsigned i = 0; i < DRAWN_MAX; ++i)
         bench->drawn[i] = (uint32_t)zipf_scattered(&zipf, &bench->random);
-    bench->next_drawn = 0;
+    take_keys(bench);
 }

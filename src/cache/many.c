@@ -2,7 +2,9 @@
 #include "cache/many.h"
 
 #include "base/log.h"
+#include "cache/async.h"
 #include "cache/client.h"
+#include "cache/route.h"
 
 #include <stdlib.h>
 
@@ -15,9 +17,10 @@ enum {
 
 struct ahead {
     uint64_t hash;
-    uint32_t partition;
+    int primary;
     const struct arena_view *view;
     const struct copy_descriptor *descriptor; /* NULL: not mapped */
+    const slot_word *home;                    /* bucket; NULL: none yet */
 };
 
 static void look_ahead(belay_cache *cache, const belay_get_item *item, struct ahead *ahead)
@@ -26,23 +29,41 @@ static void look_ahead(belay_cache *cache, const belay_get_item *item, struct ah
     if (item->status != BELAY_OK)
         return;
     ahead->hash = key_hash(item->key.data, item->key.length);
-    ahead->partition = hash_partition(ahead->hash, cache->partition_count);
-    int primary = cache_primary(cache, ahead->partition);
-    if (primary < 0)
+    uint32_t partition = hash_partition(ahead->hash, cache->partition_count);
+    ahead->primary = cache_primary(cache, partition);
+    if (ahead->primary < 0)
         return;
-    ahead->descriptor = cache_mapped_descriptor(cache, primary, ahead->partition);
+    ahead->descriptor = cache_mapped_descriptor(cache, ahead->primary, partition);
     if (!ahead->descriptor)
         return;
-    ahead->view = &cache->node->caches->arenas[primary].view;
-    reader_prefetch_bucket(ahead->view, ahead->descriptor, ahead->hash);
+    ahead->view = &cache->node->caches->arenas[ahead->primary].view;
+    ahead->home = reader_prefetch_bucket(ahead->view, ahead->descriptor, ahead->hash);
 }
 
-static void get_here(belay_cache *cache, belay_get_item *item)
+/* With leases, what was read has to be checked afterwards: not here. */
+static bool may_be_read(const belay_cache *cache, const struct ahead *ahead)
 {
+    const belay_node *node = cache->node;
+    return route_is_clear(cache, ahead->primary) && !node->liveness.several_hosts &&
+           (ahead->primary == node->id || !async_unsettled(node, ahead->primary, ahead->hash));
+}
+
+/* @return whether it was as simple as most are; else the item was got as a single one is. */
+static bool get_one_mapped(belay_cache *cache, belay_get_item *item, const struct ahead *ahead)
+{
+    struct read_key key = {.hash = ahead->hash, .data = item->key.data, .length = item->key.length};
     struct read_result result;
-    item->status = lookup_get(cache, item->key.data, item->key.length, item->buffer, item->capacity, &result);
-    if (item->status == BELAY_OK || item->status == BELAY_ERR_TRUNCATED)
+    int status = READ_AGAIN;
+    if (may_be_read(cache, ahead))
+        status = reader_get_ahead(ahead->view, ahead->descriptor, ahead->home, &key, item->buffer,
+                                  item->capacity, &result);
+    bool simple = status != READ_AGAIN;
+    if (!simple)
+        status = lookup_get(cache, key.data, key.length, item->buffer, item->capacity, &result);
+    item->status = status;
+    if (status == BELAY_OK || status == BELAY_ERR_TRUNCATED)
         item->length = result.value_length;
+    return simple;
 }
 
 struct pipeline {
@@ -68,14 +89,23 @@ static void finish_get(struct pipeline *pipeline, int i)
     pipeline->items[i] = NULL;
 }
 
-static void get_mapped(belay_cache *cache, belay_get_item *items, struct ahead *ahead, size_t count)
+static void get_mapped(belay_cache *cache, belay_get_item *items, const struct ahead *ahead, size_t count)
 {
+    unsigned here = 0, there = 0;
     for (size_t i = 0; i < count; ++i)
         if (ahead[i].descriptor)
-            reader_prefetch_entry(ahead[i].view, ahead[i].descriptor, ahead[i].hash);
-    for (size_t i = 0; i < count; ++i)
-        if (ahead[i].descriptor)
-            get_here(cache, &items[i]);
+            reader_prefetch_entry(ahead[i].view, ahead[i].descriptor, ahead[i].home, ahead[i].hash);
+    for (size_t i = 0; i < count; ++i) {
+        if (!ahead[i].descriptor || !get_one_mapped(cache, &items[i], &ahead[i]))
+            continue;
+        here += ahead[i].primary == cache->node->id;
+        there += ahead[i].primary != cache->node->id;
+    }
+    unsigned shard = counter_shard();
+    counter_add(cache->counters, shard, COUNT_GETS, here + there);
+    counter_add(cache->counters, shard, COUNT_HITS, here + there);
+    counter_add(cache->counters, shard, COUNT_GETS_LOCAL, here);
+    counter_add(cache->counters, shard, COUNT_GETS_ONE_SIDED, there);
 }
 
 /* The rest of a batch, by reads or requests that overlap. */

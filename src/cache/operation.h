@@ -9,6 +9,7 @@
 
 #include "cache/cache.h"
 
+#define XXH_INLINE_ALL /* of short keys the call alone would cost as much as the hash */
 #include <xxhash.h>
 
 enum operation_kind {

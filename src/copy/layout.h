@@ -17,7 +17,7 @@
  *
  * An index page or directory segment is one for as long as the copy exists, and every directory reference, outdated ones
  * too, is 0 or a page: whatever root a reader holds, a slot it finds through it is a slot. That is why the directory
- * only takes sizes that fill their place (2^5 references in the root, then 1, 2, 4 or 8 whole segments).
+ * only takes sizes that fill their place (2^8 references in the root, then 1, 2, 4 or 8 whole segments).
  *
  * Consistency for one-sided readers: an entry never changes while a slot points to it. A reader loads the slot, checks
  * the key, copies the value, then loads the slot and the entry's version again: if both are as before, the value is
@@ -38,12 +38,13 @@ enum {
     PAGE_SIZE_BYTES = 4096,
     PAGE_BUCKETS = PAGE_SIZE_BYTES / BUCKET_SIZE,
     PAGE_SLOTS = PAGE_SIZE_BYTES / 8,
-    ROOT_DEPTH_INLINE = 5, /* directories of up to 2^5 pages lie in the root */
+    ROOT_DEPTH_INLINE =
+        8, /* directories of up to 2^8 pages lie in the root: larger ones cost a get another cache miss */
     ROOT_DIRECTORY_INLINE = 1 << ROOT_DEPTH_INLINE,
     ROOT_DIRECTORY_SEGMENTS = 16,
     TABLE_DIRECT = 128, /* logical segments whose mapping lies in the descriptor itself */
     TABLE_INDIRECT = 16,
-    DESCRIPTOR_SIZE = 1024
+    DESCRIPTOR_SIZE = 2048
 };
 
 #define SEGMENT_LOG_MAGIC 0x474f4c42u /* "BLOG" */

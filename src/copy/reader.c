@@ -82,15 +82,18 @@ struct reading {
     struct read_result *result;
 };
 
-/* The lines of an entry behind the first; beyond a few the hardware follows. */
+/* The lines of an entry behind the first; beyond a few the hardware follows. An entry may begin anywhere in its first
+ * line, so its last one is named by its last byte; no branch depends on where that is. */
 static inline void prefetch_further_lines(const unsigned char *memory, size_t bound)
 {
-    if (bound > CACHE_LINE)
-        __builtin_prefetch(memory + CACHE_LINE);
-    if (bound > 2 * CACHE_LINE - 8)
+    if (bound <= CACHE_LINE) {
+        __builtin_prefetch(memory + bound - 1);
+        return;
+    }
+    __builtin_prefetch(memory + CACHE_LINE);
+    if (bound > 2 * CACHE_LINE)
         __builtin_prefetch(memory + 2 * CACHE_LINE);
-    if (bound > 3 * CACHE_LINE - 8)
-        __builtin_prefetch(memory + 3 * CACHE_LINE);
+    __builtin_prefetch(memory + (bound < 4 * CACHE_LINE ? bound - 1 : 3 * CACHE_LINE));
 }
 
 static inline bool short_equal(const unsigned char *a, const unsigned char *b, size_t length)
@@ -270,19 +273,24 @@ int reader_get(const struct arena_view *view, const struct copy_descriptor *desc
 
 /* ---- Ahead of a get ---- */
 
-void reader_prefetch_bucket(const struct arena_view *view, const struct copy_descriptor *descriptor,
-                            uint64_t hash)
+const slot_word *reader_prefetch_bucket(const struct arena_view *view,
+                                        const struct copy_descriptor *descriptor, uint64_t hash)
 {
     const slot_word *home = home_bucket(view, descriptor, hash);
     if (home)
         __builtin_prefetch(home);
+    return home;
 }
 
 void reader_prefetch_entry(const struct arena_view *view, const struct copy_descriptor *descriptor,
-                           uint64_t hash)
+                           const slot_word *home, uint64_t hash)
 {
-    const slot_word *home = home_bucket(view, descriptor, hash);
-    unsigned match = home ? bucket_match(home, hash_fingerprint(hash)) : 0;
+    uint16_t fingerprint = hash_fingerprint(hash);
+    unsigned match = home ? bucket_match(home, fingerprint) : 0;
+    if (home && !match) {
+        home = neighbour_bucket(home);
+        match = bucket_match(home, fingerprint);
+    }
     slot_word slot = match ? load64(&home[__builtin_ctz(match)]) : 0;
     if (slot == 0)
         return;
@@ -291,4 +299,18 @@ void reader_prefetch_entry(const struct arena_view *view, const struct copy_desc
         return;
     __builtin_prefetch(memory);
     prefetch_further_lines(memory, slot_length_bound(slot));
+}
+
+/* A slot found in a page that has been split since is 0 by now, or still right: nothing else is ever written there. */
+int reader_get_ahead(const struct arena_view *view, const struct copy_descriptor *descriptor,
+                     const slot_word *home, const struct read_key *key, void *buffer, size_t capacity,
+                     struct read_result *result)
+{
+    struct reading reading = {view, descriptor, key, buffer, capacity, result};
+    bool serving = atomic_load_explicit(&descriptor->serving, memory_order_acquire);
+    int done = home && serving ? get_in_bucket(&reading, home) : READ_AGAIN;
+    if (done == OTHER_KEY)
+        done = get_in_bucket(&reading, neighbour_bucket(home));
+    result->retries = 0;
+    return done == OTHER_KEY ? READ_AGAIN : done;
 }

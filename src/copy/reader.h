@@ -52,11 +52,18 @@ struct read_result {
 int reader_get(const struct arena_view *view, const struct copy_descriptor *descriptor,
                const struct read_key *key, void *buffer, size_t capacity, struct read_result *result);
 
-/* The two loads of a get, brought into the cache ahead for overlapped gets: first the bucket, later the entry. */
-void reader_prefetch_bucket(const struct arena_view *view, const struct copy_descriptor *descriptor,
-                            uint64_t hash);
+/*
+ * The same in three steps, for gets that overlap: what a step needs, the one before has asked for, so the cache misses of many
+ * keys are waited for at once. The home bucket may be NULL: the index has none yet.
+ */
+const slot_word *reader_prefetch_bucket(const struct arena_view *view,
+                                        const struct copy_descriptor *descriptor, uint64_t hash);
 void reader_prefetch_entry(const struct arena_view *view, const struct copy_descriptor *descriptor,
-                           uint64_t hash);
+                           const slot_word *home, uint64_t hash);
+/* Get from the home bucket found before. READ_AGAIN: it is not that simple, reader_get() has to look. */
+int reader_get_ahead(const struct arena_view *view, const struct copy_descriptor *descriptor,
+                     const slot_word *home, const struct read_key *key, void *buffer, size_t capacity,
+                     struct read_result *result);
 
 /* ---- From fetched bytes ---- */
 

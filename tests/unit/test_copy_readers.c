@@ -8,6 +8,7 @@
 #include "base/clock.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -52,6 +53,18 @@ static void check_value(struct reader *r, uint32_t key, const unsigned char *val
         complain(r, "a torn value", key);
 }
 
+/* As of one key among many; much may happen between the steps. */
+static int get_in_steps(struct reader *r, const struct read_key *key, unsigned char *value,
+                        struct read_result *read)
+{
+    const struct arena_view *view = &r->w->view[PRIMARY];
+    const struct copy_descriptor *descriptor = world_descriptor(r->w, PRIMARY);
+    const slot_word *home = reader_prefetch_bucket(view, descriptor, key->hash);
+    sched_yield();
+    reader_prefetch_entry(view, descriptor, home, key->hash);
+    return reader_get_ahead(view, descriptor, home, key, value, VALUE_MAX, read);
+}
+
 static void *read_for_ever(void *argument)
 {
     struct reader *r = argument;
@@ -63,9 +76,11 @@ static void *read_for_ever(void *argument)
         uint32_t key = (uint32_t)((random >> 33) % w->options.keys);
         struct read_key read_key = {key_hash(w, key), key_memory, key_bytes(w, key, key_memory)};
         struct read_result read;
-        reader_prefetch_bucket(&w->view[PRIMARY], world_descriptor(w, PRIMARY), read_key.hash);
-        reader_prefetch_entry(&w->view[PRIMARY], world_descriptor(w, PRIMARY), read_key.hash);
-        int result = reader_get(&w->view[PRIMARY], world_descriptor(w, PRIMARY), &read_key, value, VALUE_MAX,
+        int result = READ_AGAIN;
+        if (random & 1 << 20)
+            result = get_in_steps(r, &read_key, value, &read);
+        if (result == READ_AGAIN)
+            result = reader_get(&w->view[PRIMARY], world_descriptor(w, PRIMARY), &read_key, value, VALUE_MAX,
                                 &read);
         r->retries += read.retries;
         if (result == BELAY_OK) {
