@@ -116,4 +116,7 @@ void registry_destroy(belay_node *node); /* all caches with it */
 int registry_open(belay_node *node, const belay_cache_config *config, belay_cache **cache);
 void registry_close(belay_cache *cache);
 
+/* What another node's registry told this one, which joined: if it is a server, it has all caches from now on. */
+int registry_adopt(belay_node *node, const void *bytes, size_t length);
+
 #endif

@@ -78,7 +78,7 @@ int partitions_make(belay_cache *cache, uint32_t number)
     uint64_t descriptor = cache->block_offset + (uint64_t)number * DESCRIPTOR_SIZE;
     uint64_t spare = descriptor + (uint64_t)cache->partition_count * DESCRIPTOR_SIZE;
     int result = partition_init(partition, cache->node, cache->number, number, holders,
-                                (unsigned)cache->copies, descriptor, spare);
+                                (unsigned)cache->copies, descriptor, spare, !cache->node->joined);
     partition->unpark = serve_unpark;
     partition->begin_empty = begin_empty;
     partition->name_cache = name_cache;

@@ -324,6 +324,44 @@ void registry_close(belay_cache *cache)
     pthread_mutex_unlock(&registry->lock);
 }
 
+/* ---- A node that joins ---- */
+
+static int tell_joiner(belay_node *node, void **bytes, size_t *length)
+{
+    struct open_answer *caches = calloc(BELAY_CACHES_MAX, sizeof *caches);
+    size_t count = 0;
+    if (!caches)
+        return log_error(BELAY_ERR_NO_MEMORY, "no memory to list the caches");
+    for (uint16_t number = 0; number < BELAY_CACHES_MAX; ++number) {
+        const belay_cache *cache = cache_find(node, number);
+        if (cache)
+            caches[count++] = (struct open_answer){
+                .number = number, .view = cache->view, .settings = cache->settings};
+    }
+    *bytes = caches;
+    *length = count * sizeof *caches;
+    return BELAY_OK;
+}
+
+int registry_adopt(belay_node *node, const void *bytes, size_t length)
+{
+    const struct open_answer *caches = bytes;
+    size_t count = length / sizeof *caches;
+    if (length % sizeof *caches || count > BELAY_CACHES_MAX)
+        return log_error(BELAY_ERR_PROTOCOL, "joining: a malformed list of caches");
+    for (size_t i = 0; node_is_server(node) && i < count; ++i) {
+        belay_cache *cache;
+        if (caches[i].number >= BELAY_CACHES_MAX || caches[i].view < 1 ||
+            caches[i].view > node->view->number || settings_check_cache(&caches[i].settings) != BELAY_OK)
+            return log_error(BELAY_ERR_PROTOCOL, "joining: a malformed list of caches");
+        int result = cache_make(node, &caches[i], &cache);
+        if (result != BELAY_OK)
+            return result;
+        registry_close(cache); /* nobody here has it open yet */
+    }
+    return BELAY_OK;
+}
+
 /* ---- All caches ---- */
 
 int registry_create(belay_node *node)
@@ -348,6 +386,7 @@ int registry_create(belay_node *node)
         return result;
     }
     node->release = registry_destroy;
+    node->tell_joiner = tell_joiner;
     coordinator_register(node);
     serve_register(node);
     partitions_register(node);

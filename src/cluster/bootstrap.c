@@ -6,37 +6,20 @@
  */
 #include "cluster/bootstrap.h"
 
-#include "base/fault.h"
 #include "base/log.h"
-#include "cluster/dispatch.h"
-#include "cluster/liveness.h"
-#include "cluster/membership.h"
-#include "cluster/placement.h"
+#include "cluster/assemble.h"
+#include "cluster/join.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
-#include <unistd.h>
-
-enum { ARENA_DEFAULT_PINNED_MAX = 1 << 30 };
-
-/* What each process tells all others first. */
-struct introduction {
-    struct node_settings settings;
-    struct process process;
-    unsigned char host[FABRIC_HOST_SIZE];
-};
 
 struct bootstrap {
     MPI_Comm communicator;
     int rank, size;
-    struct introduction *all; /* by rank */
     settings_file *file;
-    int nodes_on_host, index_on_host, hosts;
-    unsigned char secret[FABRIC_SECRET_SIZE];
-    belay_node *node;
-    int (*prepare)(belay_node *node);
+    struct assembly assembly;
+    struct join_listener listener;
 };
 
 static int mpi_failed(const char *call, int error)
@@ -95,19 +78,33 @@ static int check_size(const struct bootstrap *b)
     return BELAY_OK;
 }
 
+/* Ids beyond the job's processes are for those that join later. */
+static int capacity_for(const struct bootstrap *b, const struct node_settings *settings)
+{
+    int room = settings->join_room         ? (int)settings->join_room
+               : settings->address_file[0] ? JOIN_ROOM_DEFAULT
+                                           : 0;
+    int capacity = b->size + room;
+    return capacity < (int)BELAY_NODES_MAX ? capacity : (int)BELAY_NODES_MAX;
+}
+
 static int introduce(struct bootstrap *b, const struct node_settings *settings)
 {
-    struct introduction mine = {.settings = *settings};
-    int result = fabric_host_identity(mine.host);
-    if (result == BELAY_OK)
-        result = process_self(&mine.process);
-    b->all = calloc((size_t)b->size, sizeof *b->all);
-    if (!b->all)
-        result = log_error(BELAY_ERR_NO_MEMORY, "no memory for %d introductions", b->size);
+    struct introduction mine;
+    struct assembly *a = &b->assembly;
+    a->id = b->rank;
+    a->members = b->size;
+    a->capacity = capacity_for(b, settings);
+    int result = assemble_introduction(settings, &mine);
+    if (result == BELAY_OK && settings->address_file[0] && settings->role != BELAY_ROLE_CLIENT)
+        result = join_listen(&b->listener, &mine);
+    a->all = calloc((size_t)a->capacity, sizeof *a->all);
+    if (!a->all)
+        result = log_error(BELAY_ERR_NO_MEMORY, "no memory for %d introductions", a->capacity);
     result = agree(b, result);
     if (result != BELAY_OK)
         return result;
-    int error = MPI_Allgather(&mine, sizeof mine, MPI_BYTE, b->all, sizeof mine, MPI_BYTE, b->communicator);
+    int error = MPI_Allgather(&mine, sizeof mine, MPI_BYTE, a->all, sizeof mine, MPI_BYTE, b->communicator);
     return error == MPI_SUCCESS ? BELAY_OK : mpi_failed("MPI_Allgather", error);
 }
 
@@ -116,185 +113,46 @@ static int compare_settings(const struct bootstrap *b)
 {
     for (int i = 0; i < b->size; ++i) {
         struct settings_difference difference;
-        int result = settings_check_node(&b->all[i].settings);
+        int result = settings_check_node(&b->assembly.all[i].settings);
         if (result != BELAY_OK)
             return result;
-        if (settings_compare_node(&b->all[0].settings, &b->all[i].settings, &difference) != BELAY_OK)
+        if (settings_compare_node(&b->assembly.all[0].settings, &b->assembly.all[i].settings, &difference) !=
+            BELAY_OK)
             return log_error(BELAY_ERR_MISMATCH, "belay_open: %s differs: node 0 has %s, node %d has %s",
                              difference.field, difference.left, i, difference.right);
     }
     for (int i = 0; i < b->size; ++i)
-        if (b->all[i].settings.role == BELAY_ROLE_SERVER)
+        if (b->assembly.all[i].settings.role == BELAY_ROLE_SERVER)
             return BELAY_OK;
     return log_error(BELAY_ERR_CONFIG, "belay_open: none of the %d nodes is a server: at least one must be",
                      b->size);
 }
 
-static bool same_host(const struct bootstrap *b, int i, int j)
-{
-    return memcmp(b->all[i].host, b->all[j].host, FABRIC_HOST_SIZE) == 0;
-}
-
-static void count_hosts(struct bootstrap *b)
-{
-    for (int i = 0; i < b->size; ++i) {
-        int first = 0;
-        while (!same_host(b, first, i))
-            ++first;
-        b->hosts += first == i;
-        if (same_host(b, i, b->rank)) {
-            b->nodes_on_host++;
-            b->index_on_host += i < b->rank;
-        }
-    }
-}
-
 static int share_secret(struct bootstrap *b)
 {
     int result = BELAY_OK;
-    if (b->rank == 0 && getrandom(b->secret, sizeof b->secret, 0) != sizeof b->secret)
+    if (b->rank == 0 &&
+        getrandom(b->assembly.secret, sizeof b->assembly.secret, 0) != sizeof b->assembly.secret)
         result = log_error(BELAY_ERR_SYSTEM, "getrandom gave no secret for the job");
     result = agree(b, result);
     if (result != BELAY_OK)
         return result;
-    int error = MPI_Bcast(b->secret, sizeof b->secret, MPI_BYTE, 0, b->communicator);
+    int error = MPI_Bcast(b->assembly.secret, sizeof b->assembly.secret, MPI_BYTE, 0, b->communicator);
     return error == MPI_SUCCESS ? BELAY_OK : mpi_failed("MPI_Bcast", error);
-}
-
-/* ---- The node ---- */
-
-static bool wants_verbs(const struct bootstrap *b, const struct node_settings *settings)
-{
-    return settings->transport == BELAY_TRANSPORT_VERBS ||
-           (settings->transport == BELAY_TRANSPORT_AUTO && b->hosts > 1);
-}
-
-static int check_transport(const struct bootstrap *b, const struct node_settings *settings)
-{
-    if (settings->transport == BELAY_TRANSPORT_SHM && b->hosts > 1)
-        return log_error(
-            BELAY_ERR_CONFIG,
-            "transport is shm, but the nodes are on %d hosts: set BELAY_TRANSPORT=auto to use verbs between them",
-            b->hosts);
-    return BELAY_OK;
-}
-
-/* Half of what the host has available, shared among its nodes. */
-static size_t default_arena_size(const struct bootstrap *b, bool pinned)
-{
-    size_t available = (size_t)sysconf(_SC_AVPHYS_PAGES) * (size_t)sysconf(_SC_PAGESIZE);
-    char line[128];
-    unsigned long kib;
-    FILE *file = fopen("/proc/meminfo", "r");
-    while (file && fgets(line, sizeof line, file))
-        if (sscanf(line, "MemAvailable: %lu kB", &kib) == 1)
-            available = (size_t)kib * 1024;
-    if (file)
-        fclose(file);
-    size_t size = available / 2 / (size_t)b->nodes_on_host;
-    if (pinned && size > ARENA_DEFAULT_PINNED_MAX)
-        size = ARENA_DEFAULT_PINNED_MAX;
-    return size;
-}
-
-static size_t arena_size_for(const struct bootstrap *b, const struct node_settings *settings, bool pinned)
-{
-    size_t page = (size_t)sysconf(_SC_PAGESIZE);
-    size_t size = settings->arena_size ? (size_t)settings->arena_size : default_arena_size(b, pinned);
-    return size / page * page;
-}
-
-static int make_view(struct bootstrap *b)
-{
-    belay_node *node = b->node;
-    node->view = view_make(b->size, b->size);
-    node->close_wanted = calloc((size_t)b->size, sizeof *node->close_wanted);
-    node->close_calls = calloc((size_t)b->size, sizeof *node->close_calls);
-    if (!node->view || !node->close_wanted || !node->close_calls)
-        return log_error(BELAY_ERR_NO_MEMORY, "no memory for a view of %d nodes", b->size);
-    for (int i = 0; i < b->size; ++i) {
-        memcpy(&node->view->members[i].host, b->all[i].host, sizeof node->view->members[i].host);
-        view_set_role(node->view, i, b->all[i].settings.role);
-        node->view->servers += b->all[i].settings.role == BELAY_ROLE_SERVER;
-    }
-    return BELAY_OK;
-}
-
-static int make_liveness(struct bootstrap *b)
-{
-    struct process *processes = malloc((size_t)b->size * sizeof *processes);
-    bool *manual = malloc((size_t)b->size * sizeof *manual);
-    int result = BELAY_OK;
-    if (!processes || !manual)
-        result = log_error(BELAY_ERR_NO_MEMORY, "no memory to watch %d nodes", b->size);
-    for (int i = 0; i < b->size && result == BELAY_OK; ++i) {
-        processes[i] = b->all[i].process;
-        manual[i] = b->all[i].settings.progress == BELAY_PROGRESS_MANUAL;
-    }
-    if (result == BELAY_OK)
-        result = liveness_create(b->node, processes, manual);
-    free(processes);
-    free(manual);
-    return result;
-}
-
-static int make_fabric(struct bootstrap *b)
-{
-    belay_node *node = b->node;
-    const struct node_settings *settings = &node->settings;
-    bool verbs = wants_verbs(b, settings);
-    struct fabric_options options = {
-        .node = b->rank,
-        .peers_max = b->size,
-        .shm = settings->transport != BELAY_TRANSPORT_VERBS,
-        .verbs = verbs,
-        .device = settings->device[0] ? settings->device : NULL,
-        .region_size = arena_size_for(b, settings, verbs),
-        .timeout_ms = settings->operation_timeout_ms,
-        .handler = {.message = dispatch_message, .lost = dispatch_lost, .context = node},
-    };
-    memcpy(options.secret, b->secret, sizeof options.secret);
-    node->verbs = verbs;
-    int result = fabric_create(&options, &node->fabric);
-    if (result != BELAY_OK)
-        return result;
-    return arena_create(fabric_region(node->fabric), fabric_region_size(node->fabric),
-                        (size_t)settings->segment_size, &node->arena);
-}
-
-static int make_node(struct bootstrap *b, const struct node_settings *settings)
-{
-    int result = check_transport(b, settings);
-    if (result != BELAY_OK)
-        return result;
-    result = node_create(settings, &b->node);
-    if (result != BELAY_OK)
-        return result;
-    b->node->id = b->rank;
-    FAULT_INIT(b->rank);
-    result = make_view(b);
-    if (result == BELAY_OK)
-        result = make_liveness(b);
-    if (result == BELAY_OK)
-        result = make_fabric(b);
-    membership_register(b->node);
-    liveness_register(b->node);
-    if (result == BELAY_OK)
-        result = b->prepare(b->node);
-    return result;
 }
 
 static int add_peers(struct bootstrap *b, const struct fabric_address *addresses)
 {
+    memcpy(b->assembly.node->addresses, addresses, (size_t)b->size * sizeof *addresses);
     for (int i = 0; i < b->size; ++i) {
         if (i == b->rank)
             continue;
-        int result = fabric_add_peer(b->node->fabric, i, &addresses[i]);
+        int result = fabric_add_peer(b->assembly.node->fabric, i, &addresses[i]);
         if (result != BELAY_OK)
             return result;
     }
     /* A star from the coordinator: it notices the death of nodes that nobody else talks to. */
-    return b->rank == 0 ? BELAY_OK : fabric_connect(b->node->fabric, 0);
+    return b->rank == 0 ? BELAY_OK : fabric_connect(b->assembly.node->fabric, 0);
 }
 
 static int exchange_addresses(struct bootstrap *b)
@@ -305,7 +163,7 @@ static int exchange_addresses(struct bootstrap *b)
                               : log_error(BELAY_ERR_NO_MEMORY, "no memory for %d addresses", b->size));
     if (result != BELAY_OK)
         goto free_addresses;
-    fabric_local_address(b->node->fabric, &mine);
+    fabric_local_address(b->assembly.node->fabric, &mine);
     int error = MPI_Allgather(&mine, sizeof mine, MPI_BYTE, all, sizeof mine, MPI_BYTE, b->communicator);
     result = error == MPI_SUCCESS ? add_peers(b, all) : mpi_failed("MPI_Allgather", error);
     result = agree(b, result);
@@ -327,44 +185,40 @@ static int run_steps(struct bootstrap *b, const belay_config *config)
         return result;
     if ((result = agree(b, compare_settings(b))) != BELAY_OK)
         return result;
-    count_hosts(b);
     if ((result = share_secret(b)) != BELAY_OK)
         return result;
-    if ((result = agree(b, make_node(b, &settings))) != BELAY_OK)
+    if ((result = agree(b, assemble_node(&b->assembly, &settings))) != BELAY_OK)
         return result;
-    b->node->progress_cpu = placement_choose(settings.progress_core, b->nodes_on_host, b->index_on_host,
-                                             settings.device[0] ? settings.device : NULL);
-    return exchange_addresses(b);
-}
-
-void bootstrap_destroy(belay_node *node)
-{
-    if (node->release)
-        node->release(node);
-    if (node->arena)
-        arena_destroy(node->arena);
-    if (node->fabric)
-        fabric_destroy(node->fabric);
-    node_destroy(node);
+    result = exchange_addresses(b);
+    if (result == BELAY_OK)
+        liveness_opened(b->assembly.node);
+    if (result != BELAY_OK || !settings.address_file[0])
+        return result;
+    if (b->rank == 0)
+        result = join_write_file(b->assembly.node);
+    return agree(b, result);
 }
 
 int bootstrap_node(MPI_Comm communicator, const belay_config *config, belay_node **node,
                    int (*prepare)(belay_node *node))
 {
-    struct bootstrap b = {.prepare = prepare};
+    struct bootstrap b = {.assembly.prepare = prepare, .listener.socket = -1};
     int result = duplicate_communicator(&b, communicator);
     if (result != BELAY_OK)
         return result;
     result = run_steps(&b, config);
     MPI_Comm_free(&b.communicator);
-    free(b.all);
     if (result != BELAY_OK) {
+        join_close(&b.listener);
         settings_file_free(b.file);
-        if (b.node)
-            bootstrap_destroy(b.node);
+        if (b.assembly.node)
+            assemble_destroy(b.assembly.node);
+        else
+            free(b.assembly.all);
         return result;
     }
-    b.node->config_file = b.file;
-    *node = b.node;
+    b.assembly.node->config_file = b.file;
+    b.assembly.node->listener = b.listener;
+    *node = b.assembly.node;
     return BELAY_OK;
 }

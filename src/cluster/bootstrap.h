@@ -8,12 +8,9 @@
 /*
  * Collective: agree on settings, hosts and transports, set up fabric and arena, let @p prepare register the layers above,
  * exchange addresses (from then on messages may come).
- * On every process: BELAY_OK and *node, or the error of the first process that failed.
+ * On every process: BELAY_OK and *node (to be given back with assemble_destroy()), or the error of the first process that failed.
  */
 int bootstrap_node(MPI_Comm communicator, const belay_config *config, belay_node **node,
                    int (*prepare)(belay_node *node));
-
-/* Give back what bootstrap_node() made. The progress thread is stopped already. */
-void bootstrap_destroy(belay_node *node);
 
 #endif

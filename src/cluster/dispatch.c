@@ -31,6 +31,8 @@ static int handle(belay_node *node, int peer, const void *message, size_t length
     size_t body_length = length - sizeof header;
     if (header.type == MESSAGE_REPLY)
         return handle_reply(node, peer, &header, body, body_length);
+    if (peer != node->id && fabric_peer_state(node->fabric, peer) == FABRIC_LOST)
+        return BELAY_OK; /* it was cut off: nothing else of it counts */
     if (header.type >= MESSAGE_TYPES || !node->handlers[header.type])
         return BELAY_ERR_PROTOCOL;
     return node->handlers[header.type](node, peer, &header, body, body_length);
@@ -60,11 +62,35 @@ static bool lose(belay_node *node, int peer, const char *why)
         return false;
     if (!atomic_load(&node->closing) && !node_excluded(node))
         log_warn("node %d is lost: %s", peer, why);
-    calls_fail(&node->calls, peer, BELAY_ERR_NODE_FAILED);
+    node_set_add(&node->ending, peer);
+    atomic_store_explicit(&node->calls_end, true, memory_order_release);
     for (int i = 0; i < node->lost_hook_count; ++i)
         node->lost_hooks[i](node, peer);
     node_attend(node);
     return true;
+}
+
+/* An answer that has arrived counts, also if its sender was cut off before it was looked at: only then do the other calls to
+ * that peer end, and only they may be repeated elsewhere. Under the state lock. */
+int dispatch_end_calls(belay_node *node)
+{
+    int ended = 0;
+    bool all = true;
+    for (int peer = 0; peer < node->view->nodes; ++peer) {
+        if (!node_set_has(&node->ending, peer))
+            continue;
+        if (!fabric_drained(node->fabric, peer)) {
+            all = false;
+            continue;
+        }
+        node_set_remove(&node->ending, peer);
+        calls_fail(&node->calls, peer, BELAY_ERR_NODE_FAILED);
+        ++ended;
+    }
+    atomic_store_explicit(&node->calls_end, !all, memory_order_relaxed);
+    if (!all)
+        node_attend(node);
+    return ended;
 }
 
 void dispatch_cut(belay_node *node, int peer, const char *why)

@@ -12,6 +12,9 @@ void dispatch_lost(void *node, int peer, const char *why);
 /* Have no more to do with a peer: its link is cut and its calls end. Under the state lock. */
 void dispatch_cut(belay_node *node, int peer, const char *why);
 
+/* End the calls to lost peers of which nothing more is to come. Under the state lock. @return of how many peers. */
+int dispatch_end_calls(belay_node *node);
+
 /* Handle the messages that this node sent to itself. @return their number. */
 int dispatch_self(belay_node *node);
 

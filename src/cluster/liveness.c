@@ -19,9 +19,8 @@ enum {
 struct beat {
     uint64_t sent_at; /* in the sender's clock */
     uint64_t heard; /* sent_at of the receiver's last beat that came; 0: none, or its lease is not renewed */
-    uint64_t lease_left; /* nanoseconds of the sender's own lease */
-    uint32_t view;       /* the newest that the sender has accepted */
-    uint32_t reserved;
+    uint64_t granted;      /* nanoseconds from when that was heard until the sender's own lease ends */
+    uint32_t view, ballot; /* the newest that the sender has accepted */
 };
 
 static uint64_t timeout_ns(const belay_node *node)
@@ -41,24 +40,34 @@ static uint32_t accepted_view(const belay_node *node)
     return node->view->number + node->membership.has_accepted;
 }
 
+static uint32_t accepted_ballot(const belay_node *node)
+{
+    return node->membership.has_accepted ? node->membership.accepted_ballot : 0;
+}
+
+/* Has the peer accepted what this node has? Else this node must not renew its lease. */
+static bool is_as_far(const belay_node *node, const struct peer_life *life)
+{
+    uint32_t view = accepted_view(node);
+    return life->view > view || (life->view == view && life->ballot >= accepted_ballot(node));
+}
+
 static void send_beat(belay_node *node, int peer, uint64_t now)
 {
     const struct peer_life *life = life_of(node, peer);
     uint64_t until = atomic_load_explicit(&node->liveness.lease_until, memory_order_relaxed);
     struct beat beat = {.sent_at = now,
-                        .heard = life->view >= accepted_view(node) ? life->heard_sent_at : 0,
-                        .lease_left = until > now ? until - now : 0,
-                        .view = accepted_view(node)};
+                        .heard = is_as_far(node, life) ? life->heard_sent_at : 0,
+                        .granted = until > life->heard_at ? until - life->heard_at : 0,
+                        .view = accepted_view(node),
+                        .ballot = accepted_ballot(node)};
     struct message_header header = {.type = MESSAGE_BEAT, .view = node->view->number};
     struct iovec part = {&beat, sizeof beat};
     node_send(node, peer, &header, &part, 1, 0); /* a peer without room has heard enough */
 }
 
-/* The lease lasts until the earlier of two times, or as long as it did. */
-static void renew_lease(belay_node *node, uint64_t until, uint64_t limit)
+static void renew_lease(belay_node *node, uint64_t until)
 {
-    if (limit < until)
-        until = limit;
     if (until > atomic_load_explicit(&node->liveness.lease_until, memory_order_relaxed))
         atomic_store_explicit(&node->liveness.lease_until, until, memory_order_release);
 }
@@ -76,10 +85,11 @@ static int handle_beat(belay_node *node, int peer, const struct message_header *
     life->heard_at = clock_now();
     life->heard_sent_at = beat.sent_at;
     life->view = beat.view;
+    life->ballot = beat.ballot;
     if (beat.heard > life->lease_from && beat.heard <= life->heard_at)
         life->lease_from = beat.heard;
-    if (peer == view_coordinator(node->view) && node->liveness.several_hosts)
-        renew_lease(node, life->lease_from + timeout_ns(node), life->heard_at + beat.lease_left);
+    if (peer == view_coordinator(node->view) && node->liveness.several_hosts && beat.heard)
+        renew_lease(node, beat.heard + (beat.granted < timeout_ns(node) ? beat.granted : timeout_ns(node)));
     return BELAY_OK;
 }
 
@@ -170,7 +180,7 @@ static void beat(belay_node *node, uint64_t now)
     }
     uint64_t from = coordinator == node->id && node->liveness.several_hosts ? heard_by_majority(node) : 0;
     if (from)
-        renew_lease(node, from + timeout_ns(node), UINT64_MAX);
+        renew_lease(node, from + timeout_ns(node));
 }
 
 void liveness_tick(belay_node *node)
@@ -230,8 +240,7 @@ uint64_t liveness_silent_for(const belay_node *node, const struct node_set *node
     uint64_t now = clock_now(), shortest = UINT64_MAX;
     for (int peer = 0; peer < node->view->nodes; ++peer) {
         uint64_t heard_at = life_of(node, peer)->heard_at;
-        if (node_set_has(nodes, peer) && !node_set_has(&node->membership.certain, peer) && heard_at &&
-            now - heard_at < shortest)
+        if (node_set_has(nodes, peer) && now - heard_at < shortest)
             shortest = now - heard_at;
     }
     return shortest;
@@ -242,7 +251,8 @@ bool liveness_end(belay_node *node, const struct node_set *left_out)
     bool ended = true;
     for (int peer = 0; peer < node->view->nodes; ++peer) {
         const struct peer_life *life = life_of(node, peer);
-        if (!node_set_has(left_out, peer) || life->pidfd < 0 || process_ended(life->pidfd))
+        if (!node_set_has(left_out, peer) || life->pidfd < 0 || process_ended(life->pidfd) ||
+            node_set_has(&node->membership.departed, peer))
             continue;
         log_warn("node %d is left out: its process is killed", peer);
         process_kill(life->pidfd);
@@ -253,7 +263,7 @@ bool liveness_end(belay_node *node, const struct node_set *left_out)
 
 /* ---- Set-up ---- */
 
-int liveness_create(belay_node *node, const struct process *processes, const bool *manual)
+int liveness_create(belay_node *node)
 {
     struct liveness *liveness = &node->liveness;
     liveness->peers = calloc((size_t)node->view->nodes, sizeof *liveness->peers);
@@ -261,20 +271,28 @@ int liveness_create(belay_node *node, const struct process *processes, const boo
         return log_error(BELAY_ERR_NO_MEMORY, "no memory to watch %d nodes", node->view->nodes);
     for (int peer = 0; peer < node->view->nodes; ++peer)
         liveness->peers[peer].pidfd = -1;
-    for (int peer = 0; peer < node->view->nodes; ++peer) {
-        liveness->peers[peer].silent_allowed = manual[peer];
-        if (node->view->members[peer].host != node->view->members[node->id].host)
-            liveness->several_hosts = true;
-        else if (peer != node->id) {
-            int result = process_watch(&processes[peer], &liveness->peers[peer].pidfd);
-            if (result != BELAY_OK)
-                return result;
-        }
-    }
-    atomic_store(&node->guarded, liveness->several_hosts);
     uint64_t now = clock_now();
     liveness->next_beat = now;
     liveness->lease_until = now + timeout_ns(node); /* until beats go back and forth */
+    return BELAY_OK;
+}
+
+void liveness_opened(belay_node *node)
+{
+    for (int peer = 0; peer < node->view->nodes; ++peer)
+        life_of(node, peer)->heard_at = clock_now();
+}
+
+int liveness_add(belay_node *node, int peer, const struct process *process, bool manual)
+{
+    struct peer_life *life = life_of(node, peer);
+    life->heard_at = clock_now();
+    life->silent_allowed = manual;
+    life->view = node->view->number;
+    if (node->view->members[peer].host == node->view->members[node->id].host)
+        return process_watch(process, &life->pidfd);
+    node->liveness.several_hosts = true;
+    atomic_store(&node->guarded, true);
     return BELAY_OK;
 }
 

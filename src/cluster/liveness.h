@@ -26,9 +26,9 @@ struct peer_life {
     bool silent_allowed;    /* makes progress by hand: silence says nothing */
     unsigned missed;        /* own beats since it was heard */
     uint64_t heard_sent_at; /* when its last beat was sent, in its clock: goes back in ours */
-    uint64_t heard_at;      /* when that came, in our clock; 0: never */
+    uint64_t heard_at;      /* when that came, in our clock; at first when all had begun */
     uint64_t lease_from;    /* when our beat was sent that it answered last, in our clock */
-    uint32_t view;          /* the newest that it has accepted */
+    uint32_t view, ballot;  /* the newest that it has accepted */
     uint64_t kill_at;       /* a suspect of this host that has not ended by then is killed; 0: not */
 };
 
@@ -39,8 +39,12 @@ struct liveness {
     _Atomic uint64_t lease_until; /* where leases are used; clock_now() */
 };
 
-/* @p processes and @p manual by node id. Errors: NO_MEMORY, SYSTEM, NODE_FAILED. */
-int liveness_create(belay_node *node, const struct process *processes, const bool *manual);
+/* Errors: NO_MEMORY. */
+int liveness_create(belay_node *node);
+/* Watch a further node; its member of the view is filled in. @p manual: it makes progress by hand. Errors: SYSTEM, NODE_FAILED. */
+int liveness_add(belay_node *node, int peer, const struct process *process, bool manual);
+/* All nodes have begun: no lease can have begun later than now. */
+void liveness_opened(belay_node *node);
 void liveness_destroy(belay_node *node);
 void liveness_register(belay_node *node);
 
@@ -57,7 +61,7 @@ void liveness_expect_end(belay_node *node, int peer);
 /* End the processes of this host that are left out. @return true: none of them lives any more. */
 bool liveness_end(belay_node *node, const struct node_set *left_out);
 
-/* Nanoseconds since any of these nodes was heard, those left aside that are dead for certain. UINT64_MAX: none ever. */
+/* Nanoseconds since any of these nodes was heard, dead ones too: what they granted lasts. UINT64_MAX: there are none. */
 uint64_t liveness_silent_for(const belay_node *node, const struct node_set *nodes);
 
 bool liveness_on_other_host(const belay_node *node, int peer);

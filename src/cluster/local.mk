@@ -2,6 +2,8 @@
 libbelay_la_SOURCES += \
     src/cluster/affinity.c \
     src/cluster/affinity.h \
+    src/cluster/assemble.c \
+    src/cluster/assemble.h \
     src/cluster/bootstrap.c \
     src/cluster/bootstrap.h \
     src/cluster/call_wait.c \
@@ -13,6 +15,13 @@ libbelay_la_SOURCES += \
     src/cluster/eventcount.h \
     src/cluster/events.c \
     src/cluster/events.h \
+    src/cluster/join.c \
+    src/cluster/join.h \
+    src/cluster/join_client.c \
+    src/cluster/join_file.c \
+    src/cluster/join_listener.h \
+    src/cluster/join_talk.c \
+    src/cluster/join_talk.h \
     src/cluster/leave.c \
     src/cluster/liveness.c \
     src/cluster/liveness.h \

@@ -72,8 +72,11 @@ static void tell_events(belay_node *node, const struct node_set *before)
 {
     uint32_t number = node->view->number;
     for (int peer = 0; peer < node->view->nodes; ++peer)
-        if (node_set_has(before, peer) && !node_set_has(members(node), peer))
-            events_add(node, &(belay_event){.kind = BELAY_EVENT_NODE_LEFT, .view = number, .node = peer});
+        if (node_set_has(before, peer) != node_set_has(members(node), peer))
+            events_add(node, &(belay_event){.kind = node_set_has(before, peer) ? BELAY_EVENT_NODE_LEFT
+                                                                               : BELAY_EVENT_NODE_JOINED,
+                                            .view = number,
+                                            .node = peer});
     events_add(node, &(belay_event){.kind = BELAY_EVENT_VIEW_CHANGED, .view = number, .node = node->id});
 }
 
@@ -94,6 +97,7 @@ static void install(belay_node *node, const struct view_set *set)
     m->suspects = node_set_both(&m->suspects, &set->members);
     m->certain = node_set_both(&m->certain, &set->members);
     m->resets &= ~set->resets;
+    m->joins = node_set_minus(&m->joins, &set->members);
     m->promised = m->accepted_ballot = 0;
     m->has_accepted = m->lapsed = m->install_waits = false;
     m->accept_waits = -1;
@@ -151,7 +155,7 @@ static void prepare(belay_node *node, const struct view_message *message, struct
         return;
     }
     m->promised = message->ballot;
-    answer->lapsed = m->lapsed;
+    answer->lapsed = m->lapsed || !liveness_leased(node);
     answer->has_accepted = m->has_accepted;
     answer->accepted_ballot = m->accepted_ballot;
     answer->set = m->accepted;
@@ -177,7 +181,7 @@ static void accept(belay_node *node, const struct view_message *message, struct 
         answer->status = ANSWER_LATER;
         return;
     }
-    answer->lapsed = m->lapsed;
+    answer->lapsed = m->lapsed || !liveness_leased(node);
     answer->silent_for = liveness_silent_for(node, &left_out);
     m->promised = m->accepted_ballot = message->ballot;
     m->has_accepted = true;
@@ -197,13 +201,18 @@ static void answer_accept(belay_node *node, int peer, const struct view_message 
         send_to(node, peer, MESSAGE_VIEW_ACCEPTED, &answer);
 }
 
-static bool read_message(const belay_node *node, int peer, const void *body, size_t length,
-                         struct view_message *message)
+enum { MESSAGE_OF_NO_MEMBER = 1 };
+
+/* @return MESSAGE_OF_NO_MEMBER: to be ignored; here the view does not hold yet that lets the sender in. */
+static int read_message(const belay_node *node, int peer, const void *body, size_t length,
+                        struct view_message *message)
 {
     if (length != sizeof *message)
-        return false;
+        return BELAY_ERR_PROTOCOL;
     memcpy(message, body, sizeof *message);
-    return message->number > 0 && node_set_has(members(node), peer);
+    if (message->number == 0)
+        return BELAY_ERR_PROTOCOL;
+    return node_set_has(members(node), peer) ? BELAY_OK : MESSAGE_OF_NO_MEMBER;
 }
 
 static int handle_prepare(belay_node *node, int peer, const struct message_header *header, const void *body,
@@ -211,8 +220,9 @@ static int handle_prepare(belay_node *node, int peer, const struct message_heade
 {
     struct view_message message, answer;
     (void)header;
-    if (!read_message(node, peer, body, length, &message))
-        return BELAY_ERR_PROTOCOL;
+    int result = read_message(node, peer, body, length, &message);
+    if (result != BELAY_OK)
+        return result < 0 ? result : BELAY_OK;
     prepare(node, &message, &answer);
     send_to(node, peer, MESSAGE_VIEW_PROMISE, &answer);
     return BELAY_OK;
@@ -223,8 +233,11 @@ static int handle_accept(belay_node *node, int peer, const struct message_header
 {
     struct view_message message;
     (void)header;
-    if (!read_message(node, peer, body, length, &message) || !node_set_has(&message.set.members, peer))
-        return BELAY_ERR_PROTOCOL;
+    int result = read_message(node, peer, body, length, &message);
+    if (result == BELAY_OK && !node_set_has(&message.set.members, peer))
+        result = BELAY_ERR_PROTOCOL;
+    if (result != BELAY_OK)
+        return result < 0 ? result : BELAY_OK;
     if (!node_set_has(&message.set.members, node->id)) {
         membership_exclude(node, "the others suspect it");
         return BELAY_OK;
@@ -238,8 +251,9 @@ static int handle_commit(belay_node *node, int peer, const struct message_header
 {
     struct view_message message;
     (void)header;
-    if (!read_message(node, peer, body, length, &message))
-        return BELAY_ERR_PROTOCOL;
+    int result = read_message(node, peer, body, length, &message);
+    if (result != BELAY_OK)
+        return result < 0 ? result : BELAY_OK;
     learn(node, &message);
     return BELAY_OK;
 }
@@ -268,6 +282,8 @@ static bool all_settled(belay_node *node)
 {
     const struct membership *m = of(node);
     uint64_t now = clock_now();
+    struct node_set dead = node_set_both(&m->proposal.members, &m->certain);
+    bool dead_stays = !node_set_empty(&dead); /* what it granted is not in the acceptors' words */
     for (int peer = 0; peer < node->view->nodes; ++peer) {
         if (!node_set_has(members(node), peer) || node_set_has(&m->answered, peer) ||
             node_set_has(&m->certain, peer))
@@ -275,7 +291,8 @@ static bool all_settled(belay_node *node)
         if (!liveness_on_other_host(node, peer))
             return false;
         bool stays = node_set_has(&m->proposal.members, peer);
-        if (now < (stays ? m->quorum_since + liveness_lease_ns(node) : m->leases_end))
+        uint64_t later = m->quorum_since + liveness_lease_ns(node);
+        if (now < (stays || dead_stays || later < m->leases_end ? later : m->leases_end))
             return false;
     }
     return true;
@@ -293,6 +310,14 @@ static void send_round(belay_node *node, enum message_type type)
 }
 
 static void advance(belay_node *node);
+
+static void fill_proposal(belay_node *node)
+{
+    struct membership *m = of(node);
+    m->proposal = (struct view_set){.resets = m->resets};
+    for (int i = 0; i < NODE_SET_WORDS; ++i)
+        m->proposal.members.words[i] = (members(node)->words[i] | m->joins.words[i]) & ~m->suspects.words[i];
+}
 
 static void note_accepted(belay_node *node, int peer, const struct view_message *answer)
 {
@@ -354,8 +379,7 @@ static void begin_preparing(belay_node *node)
 static void begin_round(belay_node *node)
 {
     struct membership *m = of(node);
-    m->proposal.members = node_set_minus(members(node), &m->suspects);
-    m->proposal.resets = m->resets;
+    fill_proposal(node);
     uint32_t next = node->view->number + 1;
     if (node_set_first(members(node)) == node->id && m->first_ballot_of != next && m->promised == 0) {
         m->first_ballot_of = next;
@@ -388,10 +412,8 @@ static void advance(belay_node *node)
     if (m->phase == MEMBERSHIP_IDLE || !have_quorum(node))
         return;
     if (m->phase == MEMBERSHIP_PREPARING) {
-        if (!m->told) {
-            m->proposal.members = node_set_minus(members(node), &m->suspects);
-            m->proposal.resets = m->resets;
-        }
+        if (!m->told)
+            fill_proposal(node);
         if (node_set_has(&m->proposal.members, node->id))
             begin_accepting(node);
         else
@@ -450,8 +472,9 @@ static int handle_promise(belay_node *node, int peer, const struct message_heade
     struct membership *m = of(node);
     struct view_message answer;
     (void)header;
-    if (!read_message(node, peer, body, length, &answer))
-        return BELAY_ERR_PROTOCOL;
+    int result = read_message(node, peer, body, length, &answer);
+    if (result != BELAY_OK)
+        return result < 0 ? result : BELAY_OK;
     if (!take_answer(node, peer, &answer, MEMBERSHIP_PREPARING))
         return BELAY_OK;
     if (answer.has_accepted && (!m->told || answer.accepted_ballot > m->told_ballot)) {
@@ -470,8 +493,9 @@ static int handle_accepted(belay_node *node, int peer, const struct message_head
 {
     struct view_message answer;
     (void)header;
-    if (!read_message(node, peer, body, length, &answer))
-        return BELAY_ERR_PROTOCOL;
+    int result = read_message(node, peer, body, length, &answer);
+    if (result != BELAY_OK)
+        return result < 0 ? result : BELAY_OK;
     if (!take_answer(node, peer, &answer, MEMBERSHIP_ACCEPTING))
         return BELAY_OK;
     note_accepted(node, peer, &answer);
@@ -494,6 +518,7 @@ static void tell_all(belay_node *node, int peer, bool certain)
 void membership_suspect(belay_node *node, int peer, bool certain, bool tell)
 {
     struct membership *m = of(node);
+    node_set_remove(&m->joins, peer);
     if (!node_set_has(members(node), peer) || atomic_load(&node->left))
         return;
     bool news = !node_set_has(&m->suspects, peer) || (certain && !node_set_has(&m->certain, peer));
@@ -532,6 +557,21 @@ static int handle_suspect(belay_node *node, int peer, const struct message_heade
     return BELAY_OK;
 }
 
+void membership_join(belay_node *node, int peer)
+{
+    if (node_set_has(members(node), peer))
+        return;
+    node_set_add(&of(node)->joins, peer);
+    node_attend(node);
+}
+
+void membership_depart(belay_node *node, int peer)
+{
+    node_set_add(&of(node)->departed, peer);
+    dispatch_cut(node, peer, "it leaves");
+    membership_suspect(node, peer, true, false);
+}
+
 void membership_reset(belay_node *node, uint64_t caches)
 {
     of(node)->resets |= caches;
@@ -543,7 +583,7 @@ void membership_reset(belay_node *node, uint64_t caches)
 static bool change_wanted(const belay_node *node)
 {
     const struct membership *m = &node->membership;
-    return !node_set_empty(&m->suspects) || m->resets != 0;
+    return !node_set_empty(&m->suspects) || !node_set_empty(&m->joins) || m->resets != 0;
 }
 
 static bool is_proposer(const belay_node *node)

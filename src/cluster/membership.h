@@ -26,6 +26,8 @@ struct view_message {
 struct membership {
     struct node_set suspects; /* members that will be left out */
     struct node_set certain;  /* of them, those that are dead for certain */
+    struct node_set joins;    /* that will be let in */
+    struct node_set departed; /* said goodbye: they touch nothing any more, and are not killed */
     uint64_t resets;          /* caches whose lost partitions are to begin anew */
     uint64_t suspected_at;    /* when the oldest of the present suspicions came up; clock_now() */
 
@@ -62,6 +64,12 @@ void membership_register(belay_node *node);
 
 /* A member has been lost, or is silent. @p certain: it is dead and will never run again. @p tell: tell the others. */
 void membership_suspect(belay_node *node, int peer, bool certain, bool tell);
+
+/* A process will be let in with the next view. */
+void membership_join(belay_node *node, int peer);
+
+/* A node has left in good order: nothing of it will come any more. */
+void membership_depart(belay_node *node, int peer);
 
 /* With the next view, lost partitions of these caches begin anew. */
 void membership_reset(belay_node *node, uint64_t caches);

@@ -18,6 +18,11 @@ enum message_type {
     MESSAGE_CLOSE,        /* call: the sender wants to leave; answered when all live nodes do */
     MESSAGE_BEAT,         /* the sender lives; when it heard from the receiver last */
     MESSAGE_SUSPECT,      /* the sender has lost a node */
+    MESSAGE_JOIN_ID,      /* call: an id for a process that wants to join; answered with it */
+    MESSAGE_JOIN_KNOW,    /* call: the process and its address */
+    MESSAGE_JOIN,         /* let it in with the next view */
+    MESSAGE_TRIM,         /* what was copied to nodes that joined can be given up elsewhere */
+    MESSAGE_GOODBYE,      /* the sender leaves in good order */
     MESSAGE_RESET,        /* call: begin lost partitions of a cache anew, with the next view */
     MESSAGE_VIEW_PREPARE, /* agreement on the next view, see membership.c */
     MESSAGE_VIEW_PROMISE,

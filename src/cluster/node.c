@@ -32,6 +32,8 @@ void node_destroy(belay_node *node)
     events_free(&node->event_queue);
     settings_file_free(node->config_file);
     view_free(node->view);
+    free(node->introductions);
+    free(node->addresses);
     free(node->close_wanted);
     free(node->close_calls);
     free(node);

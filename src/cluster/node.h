@@ -16,6 +16,7 @@
 #include "cluster/calls.h"
 #include "cluster/eventcount.h"
 #include "cluster/events.h"
+#include "cluster/join_listener.h"
 #include "cluster/liveness.h"
 #include "cluster/membership.h"
 #include "cluster/message.h"
@@ -80,12 +81,24 @@ struct belay_node {
     atomic_bool stop;
     int progress_cpu; /* logical cpu the thread is bound to, or -1 */
 
+    struct node_set ending; /* lost peers whose calls are still to end; under the state lock */
+    atomic_bool calls_end;  /* there are some */
+
     atomic_uint_fast64_t malformed; /* messages dropped */
 
     /* leaving */
     atomic_bool closing;
     uint8_t *close_wanted; /* coordinator: nodes that want to leave, and the call to answer */
     uint32_t *close_calls;
+
+    /* for processes that join */
+    unsigned char secret[FABRIC_SECRET_SIZE];
+    struct introduction *introductions; /* by id */
+    struct fabric_address *addresses;   /* by id */
+    struct join_listener listener;
+    bool joined; /* this one did: it leaves by itself */
+    /* What the upper layers have to tell a process that joins: to be freed. */
+    int (*tell_joiner)(belay_node *node, void **bytes, size_t *length);
 
     struct mirror *mirror;             /* of the mirror layer */
     struct cache_registry *caches;     /* of the cache layer */

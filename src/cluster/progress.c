@@ -38,6 +38,8 @@ int node_progress(belay_node *node)
     if (spin_try(&node->state_lock)) {
         bool busy = false;
         atomic_store_explicit(&node->busy, false, memory_order_relaxed);
+        if (atomic_load_explicit(&node->calls_end, memory_order_relaxed))
+            done += dispatch_end_calls(node);
         for (int i = 0; i < node->progress_hook_count; ++i)
             done += node->progress_hooks[i](node, &busy);
         if (busy)

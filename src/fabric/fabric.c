@@ -258,6 +258,7 @@ bool fabric_link_lose(struct fabric_link *link, const char *why)
     if (atomic_exchange(&link->state, FABRIC_LOST) == FABRIC_LOST)
         return false;
     log_info("node %d is lost: %s", link->peer, why);
+    atomic_store_explicit(&link->drained, true, memory_order_release);
     f->handler.lost(f->handler.context, link->peer, why);
     return true;
 }
@@ -348,6 +349,12 @@ void fabric_cut(fabric *f, int peer)
     struct fabric_link *link = peer_valid(f, peer) ? link_at(f, peer) : NULL;
     if (link && atomic_exchange(&link->state, FABRIC_LOST) != FABRIC_LOST)
         link->ops->cut(link);
+}
+
+bool fabric_drained(const fabric *f, int peer)
+{
+    const struct fabric_link *link = peer_valid(f, peer) ? link_at(f, peer) : NULL;
+    return !link || atomic_load_explicit(&link->drained, memory_order_acquire);
 }
 
 enum fabric_peer_state fabric_peer_state(const fabric *f, int peer)

@@ -114,8 +114,12 @@ int fabric_add_peer(fabric *f, int peer, const struct fabric_address *address);
 /* Begin to connect to a peer before its first use (standby paths). Returns at once. */
 int fabric_connect(fabric *f, int peer);
 
-/* Cut a peer off for good: queue pair destroyed, its messages dropped. It counts as lost, its `lost` is not called. */
+/* Cut a peer off for good: nothing that it does arrives any more. It counts as lost, its `lost` is not called. Messages that had
+ * arrived are still delivered, by the next polls. */
 void fabric_cut(fabric *f, int peer);
+
+/* Has everything been delivered that arrived from a lost peer? */
+bool fabric_drained(const fabric *f, int peer);
 
 enum fabric_peer_state fabric_peer_state(const fabric *f, int peer);
 

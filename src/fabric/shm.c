@@ -68,6 +68,7 @@ struct shm {
     size_t control_size; /* without the rings */
 
     _Atomic int overflowing;            /* links with queued messages */
+    _Atomic int draining;               /* links that were cut and may still have messages */
     _Atomic(struct shm_link *) arrived; /* new links, for the poller to take in */
 
     /* The poller's: one entry per peer. */
@@ -279,7 +280,9 @@ static void lose(struct shm_link *link, const char *why)
 
 static void shm_cut(struct fabric_link *base)
 {
+    atomic_fetch_add_explicit(&link_of(base)->shm->draining, 1, memory_order_release);
     hang_up(link_of(base));
+    fabric_wake(base->fabric);
 }
 
 /* ---- Messages in ---------------------------------------------------------------------------------------------- */
@@ -288,7 +291,7 @@ static int poll_link(struct shm_link *link)
 {
     fabric *f = link->base.fabric;
     int handled = 0;
-    while (handled < POLL_BUDGET && fabric_link_state(&link->base) != FABRIC_LOST) {
+    while (handled < POLL_BUDGET && !atomic_load_explicit(&link->base.drained, memory_order_relaxed)) {
         const void *message;
         size_t length;
         switch (ring_read(&link->reader, &message, &length)) {
@@ -314,7 +317,7 @@ static int poll_link(struct shm_link *link)
 static void renew_watch(struct watch *watch)
 {
     static const _Atomic uint64_t nothing;
-    if (fabric_link_state(&watch->link->base) == FABRIC_LOST) {
+    if (atomic_load_explicit(&watch->link->base.drained, memory_order_relaxed)) {
         watch->word = &nothing;
         watch->idle = 0;
     } else {
@@ -344,6 +347,21 @@ static void take_in_arrived(struct shm *shm)
     }
 }
 
+/* A link that was cut: what is in its ring is delivered, then it is over. */
+static int drain_cut(struct shm *shm, struct watch *watch)
+{
+    struct fabric_link *base = &watch->link->base;
+    if (fabric_link_state(base) != FABRIC_LOST || atomic_load_explicit(&base->drained, memory_order_relaxed))
+        return 0;
+    int handled = poll_link(watch->link);
+    if (handled < POLL_BUDGET) {
+        atomic_store_explicit(&base->drained, true, memory_order_release);
+        atomic_fetch_sub_explicit(&shm->draining, 1, memory_order_relaxed);
+        renew_watch(watch);
+    }
+    return handled + 1;
+}
+
 static int shm_poll(struct fabric_transport *transport)
 {
     struct shm *shm = shm_of(transport);
@@ -358,6 +376,9 @@ static int shm_poll(struct fabric_transport *transport)
         handled += poll_link(watch->link);
         renew_watch(watch);
     }
+    if (atomic_load_explicit(&shm->draining, memory_order_relaxed))
+        for (int place = 0; place < shm->count; ++place)
+            handled += drain_cut(shm, &shm->watches[place]);
     if (atomic_load_explicit(&shm->overflowing, memory_order_relaxed))
         for (int place = 0; place < shm->count; ++place)
             handled += drain_queue(shm->watches[place].link);

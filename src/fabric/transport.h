@@ -39,7 +39,8 @@ struct fabric_link {
     uint64_t region_size;        /* of the peer */
     uint64_t incarnation;        /* of the peer, from its card */
     int peer;
-    _Atomic int state; /* enum fabric_peer_state. Leaves LOST never */
+    _Atomic int state;    /* enum fabric_peer_state. Leaves LOST never */
+    _Atomic bool drained; /* lost, and nothing that had arrived is left to be delivered */
 };
 
 struct transport_ops {
@@ -60,7 +61,8 @@ struct transport_ops {
     /* Begin to connect; 0 if connected or under way. The first post to a KNOWN link does the same by itself. */
     int (*connect)(struct fabric_link *link);
 
-    /* The link has just become LOST by fabric_cut(): stop at once what the peer may do, drop what is queued. */
+    /* The link has just become LOST by fabric_cut(): stop at once what the peer may do, drop what is queued. What had arrived is
+     * still delivered by the next polls, which set `drained` when nothing is left. */
     void (*cut)(struct fabric_link *link);
 
     /* As the calls of fabric.h. The link is not LOST, ranges are checked, length > 0. write and read give BELAY_OK or

@@ -79,6 +79,9 @@ void verbs_lose(struct verbs_link *link, const char *format, ...)
     va_list arguments;
     if (link->phase == PHASE_CLOSED)
         return;
+    verbs_complete_rest(verbs_of(link));
+    if (link->phase == PHASE_CLOSED)
+        return;
     va_start(arguments, format);
     vsnprintf(why, sizeof why, format, arguments);
     va_end(arguments);
@@ -99,8 +102,10 @@ static void handle_reasons(struct verbs_link *link)
             push_attention(link);
         return;
     }
-    if (reasons & REASON_CUT)
+    if (reasons & REASON_CUT) {
         verbs_connect_close(link, PHASE_CLOSED);
+        atomic_store_explicit(&link->common.drained, true, memory_order_release);
+    }
     if (reasons & REASON_BROKEN)
         verbs_lose(link, "%s", link->why);
     if (link->phase == PHASE_CLOSED)
@@ -195,16 +200,23 @@ static int verbs_connect(struct fabric_link *base)
     return BELAY_OK;
 }
 
-/* Once the queue pair is destroyed, the device takes nothing of the peer any more. */
+static void stop_queue_pair(struct ibv_qp *pair)
+{
+    struct ibv_qp_attr error = {.qp_state = IBV_QPS_ERR};
+    int result = ibv_modify_qp(pair, &error, IBV_QP_STATE);
+    if (result != 0)
+        log_warn("a queue pair cannot be stopped: %s", strerror(result));
+}
+
+/* Once the queue pair is in error, the device takes nothing of the peer any more; what it took before is in the completion queue, which
+ * is polled before the pair is destroyed. */
 static void verbs_cut(struct fabric_link *base)
 {
     struct verbs_link *link = (struct verbs_link *)base;
     spin_acquire(&link->lock);
     stop_posting(link);
-    if (link->queue && link->queue->pair) {
-        ibv_destroy_qp(link->queue->pair);
-        link->queue->pair = NULL;
-    }
+    if (link->queue && link->queue->pair)
+        stop_queue_pair(link->queue->pair);
     spin_release(&link->lock);
     verbs_attend(link, REASON_CUT);
 }

@@ -241,6 +241,9 @@ void verbs_receiver_flush(struct verbs *v);
 /* Handle completions, a bounded number. @return how many. */
 int verbs_complete(struct verbs *v);
 
+/* All that has arrived, before a link is given up; nothing when called from within. */
+void verbs_complete_rest(struct verbs *v);
+
 /* The next completion makes the completion channel readable. Any thread. */
 void verbs_complete_arm(struct verbs *v);
 void verbs_complete_ready(struct fabric_source *source);
@@ -317,6 +320,7 @@ enum verbs_armed { ARMED_NOT, ARMED_SOLICITED, ARMED_ALL };
 
 struct verbs {
     struct fabric_transport common;
+    bool completing; /* the completion queue is being polled; the poller's */
     struct verbs_device device;
     struct ibv_context *context; /* librdmacm's */
     struct ibv_device_attr limits;

@@ -68,7 +68,7 @@ static struct verbs_link *receive(struct verbs *v, const struct ibv_wc *completi
         verbs_queue_advance(link);
         return NULL;
     }
-    if (fabric_link_state(&link->common) != FABRIC_LOST)
+    if (!atomic_load_explicit(&link->common.drained, memory_order_relaxed))
         fabric_deliver(v->common.fabric, link->common.peer, slot->body, completion->byte_len);
     return link;
 }
@@ -129,6 +129,7 @@ int verbs_complete(struct verbs *v)
 {
     struct ibv_wc completions[BATCH];
     int total = 0;
+    v->completing = true;
     for (int batch = 0; batch < BATCHES; ++batch) {
         int count = ibv_poll_cq(v->completions, BATCH, completions);
         if (count <= 0)
@@ -138,7 +139,14 @@ int verbs_complete(struct verbs *v)
         if (count < BATCH)
             break;
     }
+    v->completing = false;
     return total;
+}
+
+void verbs_complete_rest(struct verbs *v)
+{
+    while (!v->completing && verbs_complete(v) > 0)
+        ;
 }
 
 /* Answers that a polling thread awaits do not end a sleep, nor do own requests while nobody can be waiting for them: so a

@@ -29,7 +29,8 @@ static void set_ready(struct partition *partition)
 }
 
 int partition_init(struct partition *partition, belay_node *node, uint16_t cache, uint32_t number,
-                   const int *nodes, unsigned copies, uint64_t descriptor_offset, uint64_t spare_offset)
+                   const int *nodes, unsigned copies, uint64_t descriptor_offset, uint64_t spare_offset,
+                   bool fresh)
 {
     memset(partition, 0, sizeof *partition);
     partition->node = node;
@@ -45,7 +46,7 @@ int partition_init(struct partition *partition, belay_node *node, uint16_t cache
         int result = make_copy(partition);
         if (result != BELAY_OK)
             return result;
-        partition->complete = true;
+        partition->complete = fresh;
     }
     partition->backups = calloc(copies, sizeof *partition->backups);
     partition->provision.calls = calloc(copies, sizeof *partition->provision.calls);
@@ -56,12 +57,16 @@ int partition_init(struct partition *partition, belay_node *node, uint16_t cache
     partition->backup_count = (int)copies - 1;
     for (int i = 0; i < partition->backup_count; ++i)
         partition->backups[i].node = -1;
-    if (!partition_is_primary(partition))
+    if (!partition_is_primary(partition) || !partition->copy)
         return BELAY_OK;
     for (int i = 0; i < partition->backup_count; ++i)
         if (nodes[i + 1] >= 0)
-            partition->backups[i] = (struct backup){.node = nodes[i + 1], .state = BACKUP_COMPLETE};
-    set_ready(partition);
+            partition->backups[i] = (struct backup){.node = nodes[i + 1],
+                                                    .state = fresh ? BACKUP_COMPLETE : BACKUP_WAITING};
+    if (fresh)
+        set_ready(partition);
+    else
+        promotion_begin(partition);
     return BELAY_OK;
 }
 

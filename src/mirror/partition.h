@@ -141,9 +141,11 @@ struct partition {
     uint64_t updates, pushes, push_bytes;
 };
 
-/* @p nodes: the holders, the primary first; -1: nobody. All copies are empty, and complete. */
+/* @p nodes: the holders, the primary first; -1: nobody. @p fresh: all copies are empty, and complete; else the one here is still to
+ * be filled. */
 int partition_init(struct partition *partition, belay_node *node, uint16_t cache, uint32_t number,
-                   const int *nodes, unsigned copies, uint64_t descriptor_offset, uint64_t spare_offset);
+                   const int *nodes, unsigned copies, uint64_t descriptor_offset, uint64_t spare_offset,
+                   bool fresh);
 void partition_destroy(struct partition *partition);
 
 static inline bool partition_is_primary(const struct partition *partition)
