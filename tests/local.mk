@@ -32,6 +32,7 @@ endif
 include tests/fuzz/local.mk
 include tests/fortran/local.mk
 include tests/mpi/stage.mk
+include tests/failover/join.mk
 include tests/mpi/local.mk
 
 .PHONY: check_programs

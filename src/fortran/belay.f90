@@ -12,7 +12,7 @@ module belay
     implicit none
     private :: MPI_Comm, c_associated, c_char, c_f_pointer, c_funloc, c_funptr, c_int, c_loc, c_null_char, &
         c_null_funptr, c_null_ptr, c_ptr, c_size_t
-    private :: open_integer, open_type, text_of
+    private :: open_integer, open_type, pass, text_of
 
     !> belay_open(communicator, node [, config]): communicator is an integer (mpif.h, mpi) or a type(MPI_Comm) (mpi_f08).
     interface belay_open
@@ -25,7 +25,16 @@ module belay
         integer(c_int) :: role, transport, progress
         integer(c_size_t) :: arena_size, segment_size
         integer(c_int) :: operation_timeout_ms, failure_timeout_ms, progress_core
-        type(c_ptr) :: device, config_file
+        type(c_ptr) :: device, address_file
+        integer(c_int) :: join_room
+        type(c_ptr) :: config_file
+    end type
+
+    ! The settings in that form, with the texts that it points to.
+    type, private :: passed_config
+        character(len=65, kind=c_char) :: device
+        character(len=1025, kind=c_char) :: address_file, config_file
+        type(c_config) :: fields
     end type
 
     type, bind(C), private :: c_cache_config
@@ -38,6 +47,14 @@ module belay
         function c_open(communicator, config, node) bind(C, name='belay_fortran_open') result(result)
             import :: belay_node, c_config, c_int
             integer(c_int), intent(in) :: communicator
+            type(c_config), intent(in) :: config
+            type(belay_node), intent(inout) :: node
+            integer(c_int) :: result
+        end function
+
+        function c_join(address_file, config, node) bind(C, name='belay_join') result(result)
+            import :: belay_node, c_char, c_config, c_int
+            character(kind=c_char), intent(in) :: address_file(*)
             type(c_config), intent(in) :: config
             type(belay_node), intent(inout) :: node
             integer(c_int) :: result
@@ -109,8 +126,8 @@ module belay
             integer(c_size_t) :: length
         end function
     end interface
-    private :: c_open, c_close, c_cache_open, c_cache_close, c_iterate, c_on_event, c_test, c_strerror, c_last_error, c_version, &
-        c_strlen
+    private :: c_open, c_join, c_close, c_cache_open, c_cache_close, c_iterate, c_on_event, c_test, c_strerror, &
+        c_last_error, c_version, c_strlen
 
 contains
 
@@ -145,19 +162,37 @@ contains
         type(belay_node), intent(inout) :: node
         type(belay_config), intent(in), optional :: config
         integer(c_int) :: result
-        type(belay_config) :: given
-        type(c_config) :: passed
-        character(len=len(given%device) + 1, kind=c_char), target :: device
-        character(len=len(given%config_file) + 1, kind=c_char), target :: config_file
-        if (present(config)) given = config
-        device = trim(given%device) // c_null_char
-        config_file = trim(given%config_file) // c_null_char
-        passed = c_config(given%role, given%transport, given%progress, given%arena_size, given%segment_size, &
-            given%operation_timeout_ms, given%failure_timeout_ms, given%progress_core, c_null_ptr, c_null_ptr)
-        if (given%device /= '') passed%device = c_loc(device)
-        if (given%config_file /= '') passed%config_file = c_loc(config_file)
-        result = c_open(communicator, passed, node)
+        type(passed_config), target :: passed
+        call pass(passed, config)
+        result = c_open(communicator, passed%fields, node)
     end function
+
+    !> Become a node of a job that runs already, by the address file that it wrote.
+    function belay_join(address_file, node, config) result(result)
+        character(len=*), intent(in) :: address_file
+        type(belay_node), intent(inout) :: node
+        type(belay_config), intent(in), optional :: config
+        integer(c_int) :: result
+        type(passed_config), target :: passed
+        call pass(passed, config)
+        result = c_join(trim(address_file) // c_null_char, passed%fields, node)
+    end function
+
+    subroutine pass(passed, config)
+        type(passed_config), intent(out), target :: passed
+        type(belay_config), intent(in), optional :: config
+        type(belay_config) :: given
+        if (present(config)) given = config
+        passed%device = trim(given%device) // c_null_char
+        passed%address_file = trim(given%address_file) // c_null_char
+        passed%config_file = trim(given%config_file) // c_null_char
+        passed%fields = c_config(given%role, given%transport, given%progress, given%arena_size, given%segment_size, &
+            given%operation_timeout_ms, given%failure_timeout_ms, given%progress_core, c_null_ptr, c_null_ptr, &
+            given%join_room, c_null_ptr)
+        if (given%device /= '') passed%fields%device = c_loc(passed%device)
+        if (given%address_file /= '') passed%fields%address_file = c_loc(passed%address_file)
+        if (given%config_file /= '') passed%fields%config_file = c_loc(passed%config_file)
+    end subroutine
 
     function belay_cache_open(node, config, cache) result(result)
         type(belay_node), intent(in) :: node

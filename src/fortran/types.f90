@@ -97,6 +97,8 @@ module belay_types
         integer(c_int) :: failure_timeout_ms = 0
         integer(c_int) :: progress_core = 0
         character(len=64, kind=c_char) :: device = ''
+        character(len=1024, kind=c_char) :: address_file = ''
+        integer(c_int) :: join_room = 0
         character(len=1024, kind=c_char) :: config_file = ''
     end type
 
