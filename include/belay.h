@@ -256,7 +256,7 @@ int belay_put(belay_cache *cache, const void *key, size_t key_length, const void
               const belay_write_options *options);
 
 /**
- * Copy the value of a key into @p buffer.
+ * Copy the value of a key into @p buffer. BELAY_ERR_NOT_FOUND if the key is not there.
  * @param[out] value_length its length. BELAY_ERR_TRUNCATED sets it too; the buffer is then unspecified.
  */
 int belay_get(belay_cache *cache, const void *key, size_t key_length, void *buffer, size_t capacity,
@@ -374,13 +374,14 @@ int belay_flush(belay_node *node);
 
 /* ---- Placement ----------------------------------------------------------------------------------------------- */
 
-int belay_partition_count(const belay_cache *cache);
+int belay_partition_count(const belay_cache *cache); /**< partitions of the cache */
 int belay_partition_of(const belay_cache *cache, const void *key,
-                       size_t key_length);                     /**< or BELAY_ERR_INVALID */
-int belay_primary_of(const belay_cache *cache, int partition); /**< node id, or an error */
+                       size_t key_length); /**< the key's partition, or BELAY_ERR_INVALID */
+int belay_primary_of(const belay_cache *cache, int partition); /**< id of the primary's node, or an error */
 /** @param[out] nodes room for @p capacity ids. @return how many backups the partition has, or an error. */
 int belay_backups_of(const belay_cache *cache, int partition, int *nodes, int capacity);
-int belay_is_primary(const belay_cache *cache, const void *key, size_t key_length); /**< 1, 0 or an error */
+int belay_is_primary(const belay_cache *cache, const void *key,
+                     size_t key_length); /**< 1 if this node is the key's primary, 0 if not, or an error */
 
 /* ---- Failures ------------------------------------------------------------------------------------------------ */
 
@@ -479,6 +480,7 @@ typedef struct belay_cache_stats {
     uint64_t bytes_held; /**< segments held by this node's copies, primaries and backups */
 } belay_cache_stats;
 
+/** Counters of this node for one cache. Cheap; each counter is read by itself. */
 int belay_stats(belay_cache *cache, belay_cache_stats *stats);
 
 #ifdef __GNUC__
