@@ -60,6 +60,15 @@ static inline struct node_set node_set_minus(const struct node_set *a, const str
     return result;
 }
 
+/* what is in a or b */
+static inline struct node_set node_set_with(const struct node_set *a, const struct node_set *b)
+{
+    struct node_set result;
+    for (int i = 0; i < NODE_SET_WORDS; ++i)
+        result.words[i] = a->words[i] | b->words[i];
+    return result;
+}
+
 static inline struct node_set node_set_both(const struct node_set *a, const struct node_set *b)
 {
     struct node_set result;

@@ -29,6 +29,7 @@ tool_sources = \
     src/tool/quantity.h \
     src/tool/stage.c \
     src/tool/stage.h \
+    src/tool/stage_batches.c \
     src/tool/stage_board.c \
     src/tool/stage_board.h \
     src/tool/stage_crew.c \
@@ -36,10 +37,17 @@ tool_sources = \
     src/tool/stage_disk.c \
     src/tool/stage_disk.h \
     src/tool/stage_json.c \
+    src/tool/stage_judge.c \
     src/tool/stage_key.c \
     src/tool/stage_key.h \
+    src/tool/stage_labour.c \
+    src/tool/stage_ledger.c \
+    src/tool/stage_ledger.h \
+    src/tool/stage_losses.c \
+    src/tool/stage_losses.h \
     src/tool/stage_memory.c \
     src/tool/stage_pass.c \
+    src/tool/stage_pass.h \
     src/tool/stage_report.c \
     src/tool/stage_tally.c \
     src/tool/stage_tally.h \

@@ -6,6 +6,7 @@
 #include "tool/options.h"
 #include "tool/stage_walk.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <mpi.h>
@@ -30,7 +31,7 @@ struct arguments {
     const char *directory, *json;
 };
 
-enum { OPTION_JSON = 0x200, OPTION_PROGRESS };
+enum { OPTION_JSON = 0x200, OPTION_PROGRESS, OPTION_KILL };
 
 static const struct argp_option option_table[] = {
     {"mode", 'm', "MODE", 0,
@@ -44,6 +45,8 @@ static const struct argp_option option_table[] = {
      "Write the table as JSON too; -: to standard output instead of the table", 0},
     {"progress", OPTION_PROGRESS, "HOW", 0,
      "bar, lines, none, or auto: a bar on a terminal, else lines (auto)", 0},
+    {"kill", OPTION_KILL, "RANK@PERCENT", 0,
+     "To show what happens then: this rank kills itself when about so much of the first pass's files are taken", 0},
     {"quiet", 'q', NULL, 0, "No progress, no table: only what is wrong", 0},
     {0},
 };
@@ -54,6 +57,8 @@ static const char doc[] =
     "\vRun by mpirun; DIR must be the same tree on every rank. The first rank walks it.\n\n"
     "Exit status: 0 all files are intact and all copies identical, 1 some are lost or differ, 2 wrong usage, 3 Belay, "
     "MPI or the system failed. Files that cannot be read, or change meanwhile, are reported and are no failure.\n\n"
+    "When ranks are lost on the way, those that are left finish the job and tell of it, and their exit status says as much as "
+    "ever. For that mpirun needs --mca orte_enable_recovery 1; its own exit status then says nothing.\n\n"
     "Sizes may have a suffix K, M, G or T. A cache needs memory for 1 + backups times the tree; each rank's share is "
     "chosen by the size of the tree unless BELAY_ARENA_SIZE is set.";
 
@@ -87,6 +92,17 @@ static error_t parse_style(struct argp_state *state, const char *text, int *styl
     return 0;
 }
 
+static error_t parse_kill(struct argp_state *state, const char *text, struct stage_options *options)
+{
+    char end;
+    if (!isdigit((unsigned char)text[0]) ||
+        sscanf(text, "%5u@%3u%c", &options->kill_rank, &options->kill_percent, &end) != 2 ||
+        options->kill_percent > 100)
+        return options_wrong(state, "--kill=%s: not a rank and a percentage, such as 2@50", text);
+    options->kill = true;
+    return 0;
+}
+
 static error_t parse_option(int key, char *text, struct argp_state *state)
 {
     struct arguments *arguments = state->input;
@@ -100,6 +116,7 @@ static error_t parse_option(int key, char *text, struct argp_state *state)
     case 'k': options->keep_going = true; return 0;
     case OPTION_JSON: arguments->json = text; return 0;
     case OPTION_PROGRESS: return parse_style(state, text, &options->style);
+    case OPTION_KILL: return parse_kill(state, text, options);
     case 'q': options->quiet = true; return 0;
     case ARGP_KEY_ARG:
         if (arguments->directory)
@@ -146,16 +163,18 @@ static int worst_of_all(int status)
 }
 
 /* The first rank: what only it needs, before the long work begins. */
-static int prepare_first(struct stage *stage, const char *json_name, FILE **json)
+static int prepare_first(struct stage *stage)
 {
-    if (json_name && strcmp(json_name, "-") != 0) {
-        *json = fopen(json_name, "w");
-        if (!*json) {
-            message("%s: %s", json_name, strerror(errno));
-            return EXIT_USAGE;
-        }
-    } else if (json_name) {
-        *json = stdout;
+    FILE *json = NULL;
+    if (stage->json_name && strcmp(stage->json_name, "-") != 0 && !(json = fopen(stage->json_name, "w"))) {
+        message("%s: %s", stage->json_name, strerror(errno));
+        return EXIT_USAGE;
+    }
+    if (json)
+        fclose(json);
+    if (stage->options.kill && stage->options.kill_rank >= stage->ranks) {
+        message("--kill: there is no rank %u of %u", stage->options.kill_rank, stage->ranks);
+        return EXIT_USAGE;
     }
     switch (stage_walk(stage->directory_name, stage->options.limit, &stage->tree)) {
     case BELAY_OK: return EXIT_INTACT;
@@ -164,9 +183,9 @@ static int prepare_first(struct stage *stage, const char *json_name, FILE **json
     }
 }
 
-static int prepare(struct stage *stage, const char *json_name, FILE **json)
+static int prepare(struct stage *stage)
 {
-    int status = stage->rank == 0 ? prepare_first(stage, json_name, json) : EXIT_INTACT;
+    int status = stage->rank == 0 ? prepare_first(stage) : EXIT_INTACT;
     status = worst_of_all(status);
     if (status != EXIT_INTACT)
         return status;
@@ -203,82 +222,112 @@ static void watch(const struct crew_done *sum, void *context)
     progress_show(context, sum->files, sum->bytes);
 }
 
-static int report(const struct stage *stage, const struct stage_outcome *outcomes, unsigned count, FILE *json)
+static int write_json(const struct stage *stage)
 {
-    if (!stage->options.quiet && json != stdout) {
-        stage_print_table(stdout, stage, outcomes, count);
+    bool to_stdout = strcmp(stage->json_name, "-") == 0;
+    FILE *json = to_stdout ? stdout : fopen(stage->json_name, "w");
+    if (!json) {
+        message("%s: %s", stage->json_name, strerror(errno));
+        return EXIT_BROKEN;
+    }
+    bool written = stage_write_json(json, stage);
+    if (!to_stdout && fclose(json) != 0)
+        written = false;
+    return written ? EXIT_INTACT : EXIT_BROKEN;
+}
+
+static int report(const struct stage *stage)
+{
+    bool table = !stage->json_name || strcmp(stage->json_name, "-") != 0;
+    if (table && !stage->options.quiet) {
+        stage_print_table(stdout, stage);
         fflush(stdout);
     }
-    return !json || stage_write_json(json, stage, outcomes, count) ? EXIT_INTACT : EXIT_BROKEN;
+    return stage->json_name ? write_json(stage) : EXIT_INTACT;
 }
 
-static int run_passes(struct stage *stage, belay_node *node, FILE *json)
+static int report_for_all(void *status, void *context)
 {
-    struct stage_outcome *outcomes = calloc(STAGE_MODES, sizeof *outcomes);
-    if (!outcomes)
-        return crew_fail(stage->crew, BELAY_ERR_NO_MEMORY), EXIT_BROKEN;
-    unsigned done = 0;
-    bool all_good = true, go_on = true;
-    int status = EXIT_INTACT;
-    for (unsigned m = 0; m < STAGE_MODES && go_on; ++m) {
+    *(int *)status = report(context);
+    return BELAY_OK;
+}
+
+static bool all_good(const struct stage *stage)
+{
+    for (unsigned i = 0; i < stage->passes; ++i)
+        if (!stage_outcome_good(&stage->outcomes[i]))
+            return false;
+    return true;
+}
+
+/* A pass in each mode, until one is not good. @return BELAY_OK or why the job cannot go on. */
+static int run_passes(struct stage *stage, belay_node *node)
+{
+    for (unsigned m = 0; m < STAGE_MODES; ++m) {
         if (!(stage->options.modes >> m & 1))
             continue;
-        bool good, last = stage->options.modes >> (m + 1) == 0;
-        if (stage_pass(stage, node, done, &stage_modes[m], last, &outcomes[done], &good) != BELAY_OK) {
-            status = EXIT_BROKEN;
+        bool last = stage->options.modes >> (m + 1) == 0;
+        int result = stage_pass(stage, node, &stage_modes[m], last);
+        if (result != BELAY_OK)
+            return result;
+        if (!all_good(stage) && !stage->options.keep_going)
             break;
-        }
-        ++done;
-        all_good = all_good && good;
-        go_on = good || stage->options.keep_going;
     }
-    progress_erase(stage->progress);
-    if (stage->rank == 0 && done > 0) {
-        int written = report(stage, outcomes, done, json);
-        status = status == EXIT_INTACT ? written : status;
-    }
-    free(outcomes);
-    return status != EXIT_INTACT ? status : all_good ? EXIT_INTACT : EXIT_DIFFERS;
+    return BELAY_OK;
 }
 
-static int work(struct stage *stage, belay_node *node, FILE *json)
+static int run_and_report(struct stage *stage, belay_node *node)
 {
-    if (stage->rank == 0 && !stage->options.quiet)
+    int status = EXIT_INTACT;
+    int result = run_passes(stage, node);
+    progress_erase(stage->progress);
+    if (result == BELAY_OK)
+        result = crew_let_first(stage->crew, (struct notice){"report", 0, 0}, report_for_all, stage, &status,
+                                sizeof status);
+    else if (stage->passes > 0 && losses_is_first(&stage->losses))
+        report(stage);
+    if (result != BELAY_OK)
+        return crew_fail(stage->crew, result), EXIT_BROKEN;
+    return status != EXIT_INTACT ? status : all_good(stage) ? EXIT_INTACT : EXIT_DIFFERS;
+}
+
+static int work(struct stage *stage, belay_node *node)
+{
+    if (!stage->options.quiet)
         stage->progress = progress_open((enum progress_style)stage->options.style);
     int status = EXIT_BROKEN;
+    losses_watch(&stage->losses, node, stage->ranks);
     int result = board_open(&stage->board, node);
     if (result != BELAY_OK)
         goto close_progress;
-    result = crew_open(&stage->board, stage->rank, stage->ranks, stage->progress ? watch : NULL,
-                       stage->progress, &stage->crew);
+    result = crew_open(&stage->board, &stage->losses, stage->progress ? watch : NULL, stage->progress,
+                       &stage->crew);
     if (result != BELAY_OK)
         goto close_board;
-    status = run_passes(stage, node, json);
+    status = run_and_report(stage, node);
     crew_close(stage->crew);
 close_board:
     board_close(&stage->board);
 close_progress:
+    losses_ignore(&stage->losses);
     progress_close(stage->progress);
     return status;
 }
 
-static int run_job(struct stage *stage, const char *json_name)
+static int run_job(struct stage *stage)
 {
-    FILE *json = NULL;
     belay_node *node = NULL;
     int status = mpi_begin(stage);
     if (status == EXIT_INTACT)
-        status = prepare(stage, json_name, &json);
+        status = prepare(stage);
     if (status == EXIT_INTACT)
         status = open_node(stage, &node);
-    MPI_Finalize();
+    MPI_Finalize(); /* while all ranks are there: it would wait for one that is lost */
     if (status == EXIT_INTACT) {
-        status = work(stage, node, json);
+        status = work(stage, node);
         if (belay_close(node) != BELAY_OK && status == EXIT_INTACT)
             status = EXIT_BROKEN;
     }
-    if (json && json != stdout && fclose(json) != 0 && status == EXIT_INTACT)
-        status = EXIT_BROKEN;
     if (stage->directory >= 0)
         close(stage->directory);
     tree_free(&stage->tree);
@@ -308,8 +357,9 @@ int command_stage(int argc, char **argv)
     }
     stage->options = arguments.options;
     stage->directory_name = arguments.directory;
+    stage->json_name = arguments.json;
     stage->directory = -1;
-    int status = run_job(stage, arguments.json);
+    int status = run_job(stage);
     free(stage);
     return status;
 }

@@ -34,6 +34,12 @@ int board_put(struct stage_board *board, struct notice notice, const void *value
     return belay_put(board->cache, key, key_of(notice, key), value, length, NULL);
 }
 
+int board_put_first(struct stage_board *board, struct notice notice, const void *value, size_t length)
+{
+    char key[NOTICE_KEY_MAX];
+    return belay_put_if_absent(board->cache, key, key_of(notice, key), value, length, NULL);
+}
+
 static int exactly(int result, size_t length, size_t wanted)
 {
     if (result == BELAY_ERR_TRUNCATED || (result == BELAY_OK && length != wanted))
@@ -47,6 +53,21 @@ int board_get(struct stage_board *board, struct notice notice, void *value, size
     size_t found = 0;
     int result = belay_get(board->cache, key, key_of(notice, key), value, length, &found);
     return exactly(result, found, length);
+}
+
+int board_exchange(struct stage_board *board, struct notice notice, uint32_t old, uint32_t number)
+{
+    char key[NOTICE_KEY_MAX];
+    size_t key_length = key_of(notice, key), found = 0;
+    uint32_t present;
+    uint64_t version;
+    int result = belay_get_versioned(board->cache, key, key_length, &present, sizeof present, &found, &version);
+    result = exactly(result, found, sizeof present);
+    if (result == BELAY_OK && present != old)
+        return BELAY_ERR_CONFLICT;
+    return result == BELAY_OK ? belay_compare_and_set(board->cache, key, key_length, version, &number,
+                                                      sizeof number, NULL, NULL)
+                              : result;
 }
 
 struct get_batch {

@@ -2,8 +2,8 @@
 /**
  * @file stage_board.h
  * The notice board by which the ranks of a stage job coordinate: a small cache of its own, FULL_SYNC and with
- * a backup. MPI is not used once the node is open, so ranks that lose one of their number still have what it
- * had pinned there.
+ * a backup. MPI is not used once the node is open, so the ranks that are left when one dies still have what it had
+ * pinned there, and need no call of MPI that would wait for it.
  *
  * A notice is named by a word and two numbers. Any thread may call. Results are those of the Belay calls
  * beneath.
@@ -29,6 +29,12 @@ int board_open(struct stage_board *board, belay_node *node);
 void board_close(struct stage_board *board);
 
 int board_put(struct stage_board *board, struct notice notice, const void *value, size_t length);
+
+/* Pin it unless there is one: BELAY_ERR_EXISTS. */
+int board_put_first(struct stage_board *board, struct notice notice, const void *value, size_t length);
+
+/* Pin a number in the place of the one that is there, provided that it still is @p old: else BELAY_ERR_CONFLICT. */
+int board_exchange(struct stage_board *board, struct notice notice, uint32_t old, uint32_t number);
 
 /* The value must have exactly @p length bytes: else BELAY_ERR_TYPE. NOT_FOUND if nobody has pinned it. */
 int board_get(struct stage_board *board, struct notice notice, void *value, size_t length);

@@ -21,6 +21,7 @@ enum {
 struct crew_record {
     uint64_t beat;
     uint64_t step;
+    uint64_t meetings;     /* that the rank has come to */
     struct crew_done done; /* of the step */
     int64_t result;        /* not BELAY_OK: the rank has failed */
 };
@@ -32,10 +33,11 @@ struct crew_member { /* another rank as seen from here */
 
 struct stage_crew {
     struct stage_board *board;
+    const struct stage_losses *losses;
     unsigned rank, ranks;
     crew_watcher watch;
     void *context;
-    atomic_uint_fast64_t step, files, bytes;
+    atomic_uint_fast64_t step, meetings, files, bytes;
     atomic_int result;
 
     pthread_t beater;
@@ -56,6 +58,7 @@ static void tell(stage_crew *crew)
     struct crew_record record = {
         .beat = ++crew->beat,
         .step = atomic_load(&crew->step),
+        .meetings = atomic_load(&crew->meetings),
         .done = {atomic_load(&crew->files), atomic_load(&crew->bytes)},
         .result = atomic_load(&crew->result),
     };
@@ -110,6 +113,8 @@ static void judge(stage_crew *crew)
 {
     uint64_t now = clock_now();
     for (unsigned r = 0; r < crew->ranks; ++r) {
+        if (losses_has(crew->losses, r))
+            continue;
         const struct crew_record *record = &crew->records[r];
         struct crew_member *member = &crew->members[r];
         bool told = crew->statuses[r] == BELAY_OK;
@@ -154,9 +159,10 @@ static void *beat(void *argument)
     pthread_mutex_lock(&crew->lock);
     while (!crew->closing) {
         tell(crew);
-        if ((crew->watch || crew->beat % BEATS_PER_LOOK == 0) && look(crew))
+        bool watching = crew->watch && losses_is_first(crew->losses);
+        if ((watching || crew->beat % BEATS_PER_LOOK == 0) && look(crew))
             judge(crew);
-        if (crew->watch) {
+        if (watching) {
             struct crew_done sum = sum_up(crew);
             crew->watch(&sum, crew->context);
         }
@@ -169,43 +175,67 @@ static void *beat(void *argument)
 
 /* ---- Meeting ---- */
 
-static void nap(unsigned *microseconds)
+void crew_nap(unsigned *microseconds)
 {
+    *microseconds = *microseconds == 0 ? NAP_SHORTEST_US : *microseconds * 2;
+    if (*microseconds > NAP_LONGEST_US)
+        *microseconds = NAP_LONGEST_US;
     struct timespec time = {.tv_nsec = *microseconds * 1000l};
     nanosleep(&time, NULL);
-    if (*microseconds < NAP_LONGEST_US)
-        *microseconds *= 2;
 }
 
-static int wait_for_all(stage_crew *crew, struct notice arrived)
+/* Wait until a rank has come to so many meetings, or is lost. */
+static int await(stage_crew *crew, unsigned rank, uint64_t meetings)
 {
-    unsigned pause = NAP_SHORTEST_US;
-    for (;;) {
-        uint64_t count;
-        int result = board_taken(crew->board, arrived, &count);
-        if (result != BELAY_OK)
+    unsigned pause = 0;
+    while (!losses_has(crew->losses, rank)) {
+        struct crew_record record;
+        int result = board_get(crew->board, (struct notice){"crew", 0, rank}, &record, sizeof record);
+        if (result == BELAY_OK && (record.meetings >= meetings || record.result != BELAY_OK))
+            return (int)record.result;
+        if (result != BELAY_OK && result != BELAY_ERR_NOT_FOUND)
             return result;
-        if (count >= crew->ranks)
-            return BELAY_OK;
         if (crew_stopped(crew))
             return crew_result(crew);
-        nap(&pause);
+        crew_nap(&pause);
     }
+    return BELAY_OK;
 }
 
 int crew_meet(stage_crew *crew)
 {
-    struct notice arrived = {"arrived", 0, (uint32_t)atomic_load(&crew->step)};
-    uint64_t number;
-    int result = crew_stopped(crew) ? crew_result(crew) : board_take(crew->board, arrived, &number);
-    if (result == BELAY_OK)
-        result = wait_for_all(crew, arrived);
+    uint64_t meetings = atomic_fetch_add(&crew->meetings, 1) + 1;
+    if (!crew_stopped(crew))
+        tell_now(crew);
+    int result = crew_result(crew);
+    for (unsigned r = 0; r < crew->ranks && result == BELAY_OK; ++r)
+        if (r != crew->rank)
+            result = await(crew, r, meetings);
     if (result != BELAY_OK)
         return crew_fail(crew, result);
     atomic_store(&crew->files, 0);
     atomic_store(&crew->bytes, 0);
     atomic_fetch_add(&crew->step, 1);
     return BELAY_OK;
+}
+
+int crew_let_first(stage_crew *crew, struct notice done, crew_errand errand, void *context, void *value,
+                   size_t length)
+{
+    unsigned pause = 0;
+    for (;;) {
+        bool first = losses_is_first(crew->losses); /* asked before: what who was first has pinned is seen below */
+        int result = board_get(crew->board, done, value, length);
+        if (result != BELAY_ERR_NOT_FOUND)
+            return result;
+        if (crew_stopped(crew))
+            return crew_result(crew);
+        if (first) {
+            result = errand(value, context);
+            return result == BELAY_OK ? board_put(crew->board, done, value, length) : result;
+        }
+        crew_nap(&pause);
+    }
 }
 
 /* ---- Life ---- */
@@ -220,15 +250,16 @@ static void release(stage_crew *crew)
     free(crew);
 }
 
-int crew_open(struct stage_board *board, unsigned rank, unsigned ranks, crew_watcher watch, void *context,
+int crew_open(struct stage_board *board, const struct stage_losses *losses, crew_watcher watch, void *context,
               stage_crew **out)
 {
     stage_crew *crew = calloc(1, sizeof *crew);
     if (!crew)
         return BELAY_ERR_NO_MEMORY;
     crew->board = board;
-    crew->rank = rank;
-    crew->ranks = ranks;
+    crew->losses = losses;
+    crew->rank = losses->rank;
+    crew->ranks = losses->ranks;
     crew->watch = watch;
     crew->context = context;
     pthread_condattr_t attributes;
@@ -237,9 +268,9 @@ int crew_open(struct stage_board *board, unsigned rank, unsigned ranks, crew_wat
     pthread_cond_init(&crew->wake, &attributes);
     pthread_condattr_destroy(&attributes);
     pthread_mutex_init(&crew->lock, NULL);
-    crew->records = calloc(ranks, sizeof *crew->records);
-    crew->statuses = calloc(ranks, sizeof *crew->statuses);
-    crew->members = calloc(ranks, sizeof *crew->members);
+    crew->records = calloc(crew->ranks, sizeof *crew->records);
+    crew->statuses = calloc(crew->ranks, sizeof *crew->statuses);
+    crew->members = calloc(crew->ranks, sizeof *crew->members);
     if (!crew->records || !crew->statuses || !crew->members) {
         release(crew);
         return BELAY_ERR_NO_MEMORY;

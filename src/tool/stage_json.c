@@ -20,15 +20,15 @@ static json_t *seconds(uint64_t nanoseconds)
     return json_real((double)nanoseconds / 1e9);
 }
 
-static json_t *timing_object(const struct stage_timing *timing)
+static json_t *timing_object(const struct stage_timing *timing, const struct stage_found *found)
 {
     const struct latency *latency = &timing->latency;
     json_t *latencies = json_pack("{s:o, s:o, s:o, s:o}", "p50", whole(latency_percentile(latency, 50)),
                                   "p99", whole(latency_percentile(latency, 99)), "p99.9",
                                   whole(latency_percentile(latency, 99.9)), "max", whole(latency->longest));
-    return json_pack("{s:o, s:o, s:o, s:f, s:f, s:o, s:o}", "files", whole(timing->files), "bytes",
-                     whole(timing->bytes), "seconds", seconds(timing->elapsed), "bytes_per_second",
-                     timing_rate(timing), "bytes_per_second_in_cache", timing_cache_rate(timing), "calls",
+    return json_pack("{s:o, s:o, s:o, s:f, s:f, s:o, s:o}", "files", whole(found->files), "bytes",
+                     whole(found->bytes), "seconds", seconds(timing->elapsed), "bytes_per_second",
+                     timing_rate(timing, found), "bytes_per_second_in_cache", timing_cache_rate(timing), "calls",
                      whole(latency->count), "latency_ns", latencies);
 }
 
@@ -42,16 +42,28 @@ static json_t *verify_object(const struct stage_outcome *outcome)
                      seconds(outcome->verify_elapsed));
 }
 
+static json_t *failover_object(const struct stage_outcome *outcome)
+{
+    struct node_set left = outcome->lost;
+    json_t *ranks = json_array();
+    for (int rank; (rank = node_set_first(&left)) >= 0; node_set_remove(&left, rank))
+        json_array_append_new(ranks, whole((uint64_t)rank));
+    return json_pack("{s:o, s:o, s:o, s:b, s:o}", "lost_ranks", ranks, "staged_again",
+                     whole(outcome->staged_again), "pause_seconds",
+                     seconds(node_set_empty(&outcome->lost) ? 0 : outcome->tally.pause), "restored",
+                     outcome->restored, "restore_seconds", seconds(outcome->restore_elapsed));
+}
+
 static json_t *outcome_object(const struct stage_outcome *outcome)
 {
-    const struct stage_tally *tally = &outcome->tally;
-    json_t *found = json_pack("{s:o, s:o, s:o, s:o, s:o}", "intact", whole(tally->intact), "changed",
-                              whole(tally->changed), "unreadable", whole(tally->unreadable), "differing",
-                              whole(tally->differing), "lost", whole(tally->lost));
-    return json_pack("{s:s, s:s, s:b, s:o, s:o, s:o, s:o}", "mode", outcome->mode->name, "cache",
+    const struct stage_found *put = &outcome->put, *got = &outcome->got;
+    json_t *found = json_pack("{s:o, s:o, s:o, s:o, s:o}", "intact", whole(got->intact), "changed",
+                              whole(got->changed), "unreadable", whole(put->unreadable), "differing",
+                              whole(got->differing), "lost", whole(got->lost));
+    return json_pack("{s:s, s:s, s:b, s:o, s:o, s:o, s:o, s:o}", "mode", outcome->mode->name, "cache",
                      outcome->mode->cache, "good", stage_outcome_good(outcome), "put",
-                     timing_object(&tally->put), "get", timing_object(&tally->get), "found", found, "verify",
-                     verify_object(outcome));
+                     timing_object(&outcome->tally.put, put), "get", timing_object(&outcome->tally.get, got), "found", found, "failover",
+                     failover_object(outcome), "verify", verify_object(outcome));
 }
 
 /* A path is bytes, a JSON string is UTF-8: other bytes become question marks. */
@@ -83,15 +95,14 @@ static json_t *job_object(const struct stage *stage, json_t *modes)
                      "backups", whole(stage->options.backups), "skipped", left_out, "modes", modes);
 }
 
-bool stage_write_json(FILE *stream, const struct stage *stage, const struct stage_outcome *outcomes,
-                      unsigned count)
+bool stage_write_json(FILE *stream, const struct stage *stage)
 {
     json_t *modes = json_array();
-    for (unsigned i = 0; modes && i < count; ++i)
-        if (json_array_append_new(modes, outcome_object(&outcomes[i])) != 0)
+    for (unsigned i = 0; modes && i < stage->passes; ++i)
+        if (json_array_append_new(modes, outcome_object(&stage->outcomes[i])) != 0)
             break;
     json_t *job = job_object(stage, modes);
-    bool written = job && json_array_size(modes) == count &&
+    bool written = job && json_array_size(modes) == stage->passes &&
                    json_dumpf(job, stream, JSON_INDENT(2) | JSON_REAL_PRECISION(9)) == 0 &&
                    fputc('\n', stream) != EOF && fflush(stream) == 0;
     if (!written)

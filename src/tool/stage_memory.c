@@ -49,8 +49,9 @@ uint64_t stage_arena_size(const struct stage *stage)
                        tree->piece_count * (2 * ENTRY_OVERHEAD + sizeof(struct stage_about));
     uint64_t segments = (uint64_t)stage_partitions(stage) * passes(stage) * SEGMENTS_PER_COPY *
                         segment_size();
-    uint64_t share = (entries + segments) * copies / stage->ranks;
-    if (stage->ranks > copies)
+    unsigned holders = stage->ranks > copies ? stage->ranks - 1 : copies; /* one may be lost */
+    uint64_t share = (entries + segments) * copies / holders;
+    if (holders > copies)
         share += share / 3; /* as dealt out by hash */
     uint64_t need = share + share / 8 + 2 * tree->longest_piece + STAGING;
     return (need / MIB + 1) * MIB;

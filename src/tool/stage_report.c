@@ -33,12 +33,13 @@ static void print_head(FILE *stream, const struct stage *stage)
     fputs("\n\n", stream);
 }
 
-static void print_step(FILE *stream, const char *mode, const char *step, const struct stage_timing *timing)
+static void print_step(FILE *stream, const char *mode, const char *step, const struct stage_timing *timing,
+                       const struct stage_found *found)
 {
     char text[QUANTITY_TEXT], more[QUANTITY_TEXT];
-    fprintf(stream, "%-12s %-4s %10s %10s %8.2f %8.0f %8.0f", mode, step, quantity_count(timing->files, text),
-            quantity_megabytes(timing->bytes, more), (double)timing->elapsed / 1e9, timing_rate(timing) / 1e6,
-            timing_cache_rate(timing) / 1e6);
+    fprintf(stream, "%-12s %-4s %10s %10s %8.2f %8.0f %8.0f", mode, step, quantity_count(found->files, text),
+            quantity_megabytes(found->bytes, more), (double)timing->elapsed / 1e9,
+            timing_rate(timing, found) / 1e6, timing_cache_rate(timing) / 1e6);
     for (size_t i = 0; i < sizeof percentiles / sizeof percentiles[0]; ++i)
         fprintf(stream, " %9s",
                 quantity_duration(latency_percentile(&timing->latency, percentiles[i]), text));
@@ -70,52 +71,101 @@ static void print_verify(FILE *stream, const struct stage_outcome *outcome)
 
 static void print_found(FILE *stream, const struct stage_outcome *outcome, bool in_parts)
 {
-    const struct stage_tally *tally = &outcome->tally;
+    const struct stage_found *put = &outcome->put, *got = &outcome->got;
     char intact[QUANTITY_TEXT];
     fprintf(stream, "%-12s %s: %s intact", "", in_parts ? "parts" : "files",
-            quantity_count(tally->intact, intact));
-    if (tally->changed)
-        fprintf(stream, ", %" PRIu64 " changed on disk meanwhile", tally->changed);
-    if (tally->unreadable)
-        fprintf(stream, ", %" PRIu64 " could not be read", tally->unreadable);
-    if (tally->differing)
-        fprintf(stream, ", %" PRIu64 " DIFFER", tally->differing);
-    if (tally->lost)
-        fprintf(stream, ", %" PRIu64 " LOST", tally->lost);
+            quantity_count(got->intact, intact));
+    if (got->changed)
+        fprintf(stream, ", %" PRIu64 " changed on disk meanwhile", got->changed);
+    if (put->unreadable)
+        fprintf(stream, ", %" PRIu64 " could not be read", put->unreadable);
+    if (got->differing)
+        fprintf(stream, ", %" PRIu64 " DIFFER", got->differing);
+    if (got->lost)
+        fprintf(stream, ", %" PRIu64 " LOST", got->lost);
     fputc('\n', stream);
 }
 
-/* The last line, for who reads nothing else. */
-static void print_verdict(FILE *stream, const struct stage *stage, const struct stage_outcome *outcomes,
-                          unsigned count)
+/* "rank 2 was lost", "ranks 0, 2 were lost" */
+static void print_lost(FILE *stream, const struct node_set *lost)
 {
-    unsigned good = 0;
-    char files[QUANTITY_TEXT];
-    for (unsigned i = 0; i < count; ++i)
-        good += stage_outcome_good(&outcomes[i]);
-    fprintf(stream, "%s files staged in %u mode%s: ", quantity_count(stage->tree.file_count, files), count,
-            count == 1 ? "" : "s");
-    if (good == count)
-        fputs("none lost, none different, all copies identical\n", stream);
-    else
-        fprintf(stream, "%u NOT GOOD\n", count - good);
+    struct node_set left = *lost;
+    int count = node_set_count(lost);
+    fputs(count == 1 ? "rank" : "ranks", stream);
+    for (const char *separator = " "; !node_set_empty(&left); separator = ", ") {
+        int rank = node_set_first(&left);
+        fprintf(stream, "%s%d", separator, rank);
+        node_set_remove(&left, rank);
+    }
+    fputs(count == 1 ? " was lost" : " were lost", stream);
 }
 
-void stage_print_table(FILE *stream, const struct stage *stage, const struct stage_outcome *outcomes,
-                       unsigned count)
+static void print_failover(FILE *stream, const struct stage_outcome *outcome)
 {
+    char files[QUANTITY_TEXT], pause[QUANTITY_TEXT];
+    if (node_set_empty(&outcome->lost))
+        return;
+    fprintf(stream, "%-12s ", "");
+    print_lost(stream, &outcome->lost);
+    fprintf(stream, ": %s files staged again, pause %s; ", quantity_count(outcome->staged_again, files),
+            quantity_duration(outcome->tally.pause, pause));
+    if (outcome->restored)
+        fprintf(stream, "all copies there %.2f s after the last read\n", (double)outcome->restore_elapsed / 1e9);
+    else
+        fputs("NOT ALL COPIES RESTORED\n", stream);
+}
+
+/* The last line, for who reads nothing else. */
+static void print_verdict(FILE *stream, const struct stage *stage)
+{
+    unsigned good = 0;
+    char text[QUANTITY_TEXT];
+    struct node_set lost = {0};
+    uint64_t pause = 0;
+    for (unsigned i = 0; i < stage->passes; ++i) {
+        const struct stage_outcome *outcome = &stage->outcomes[i];
+        good += stage_outcome_good(outcome);
+        lost = node_set_with(&lost, &outcome->lost);
+        if (!node_set_empty(&outcome->lost) && outcome->tally.pause > pause)
+            pause = outcome->tally.pause;
+    }
+    fprintf(stream, "%s files staged in %u mode%s: ", quantity_count(stage->tree.file_count, text), stage->passes,
+            stage->passes == 1 ? "" : "s");
+    if (good == stage->passes)
+        fputs("none lost, none different, all copies identical", stream);
+    else
+        fprintf(stream, "%u NOT GOOD", stage->passes - good);
+    if (!node_set_empty(&lost)) {
+        fputs("; ", stream);
+        print_lost(stream, &lost);
+        fprintf(stream, ", pause %s", quantity_duration(pause, text));
+    }
+    fputc('\n', stream);
+}
+
+static const char legend[] =
+    "\nMB/s: of the whole step, with reading and checksumming the files. In cache: MB/s if nothing but the calls\n"
+    "to Belay took time. Percentiles: of one call that puts or gets a file's content.\n";
+
+static const char legend_of_loss[] =
+    "Seconds, percentiles and pause: as the ranks that are left have seen them. Pause: their longest call that put or\n"
+    "got something when they went over to the view without the lost rank, or was begun in the second after that.\n";
+
+void stage_print_table(FILE *stream, const struct stage *stage)
+{
+    bool loss = false;
     print_head(stream, stage);
     fprintf(stream, "%-12s %-4s %10s %10s %8s %8s %8s %9s %9s %9s %9s\n", "mode", "step", "files", "MB",
             "seconds", "MB/s", "in cache", "p50", "p99", "p99.9", "max");
-    for (unsigned i = 0; i < count; ++i) {
-        print_step(stream, outcomes[i].mode->name, "put", &outcomes[i].tally.put);
-        print_step(stream, "", "get", &outcomes[i].tally.get);
-        print_found(stream, &outcomes[i], stage->tree.piece_count > stage->tree.file_count);
-        print_verify(stream, &outcomes[i]);
+    for (unsigned i = 0; i < stage->passes; ++i) {
+        const struct stage_outcome *outcome = &stage->outcomes[i];
+        print_step(stream, outcome->mode->name, "put", &outcome->tally.put, &outcome->put);
+        print_step(stream, "", "get", &outcome->tally.get, &outcome->got);
+        print_found(stream, outcome, stage->tree.piece_count > stage->tree.file_count);
+        print_failover(stream, outcome);
+        print_verify(stream, outcome);
+        loss = loss || !node_set_empty(&outcome->lost);
     }
-    fputs(
-        "\nMB/s: of the whole step, with reading and checksumming the files. In cache: MB/s if nothing but the calls\n"
-        "to Belay took time. Percentiles: of one call that puts or gets a file's content.\n\n",
-        stream);
-    print_verdict(stream, stage, outcomes, count);
+    fprintf(stream, "%s%s\n", legend, loss ? legend_of_loss : "");
+    print_verdict(stream, stage);
 }

@@ -12,7 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { COMPLAINTS_MOST = 20, BUFFER_LEAST = 64 * 1024 };
+enum { COMPLAINTS_MOST = 20, BUFFER_LEAST = 64 * 1024, PAUSE_SECONDS = 1 };
+#define NOT_CONTENT UINT64_MAX
 
 /* Tell about one piece; the first ones only, as all files may have the same trouble. */
 static void complain(const struct stage_worker *worker, uint32_t piece, const char *what)
@@ -76,17 +77,40 @@ static int failed(int result, const char *call)
     return result;
 }
 
+/* ---- Timing ---- */
+
+/* Did a change of views make this call wait? */
+static void note_pause(struct stage_worker *worker, uint64_t begun, uint64_t ended)
+{
+    int view = belay_view_number(worker->node);
+    if (view != worker->view) {
+        worker->view = view;
+        worker->view_until = ended + PAUSE_SECONDS * 1000 * NANOSECONDS_PER_MS;
+    }
+    if (begun < worker->view_until && ended - begun > worker->tally.pause)
+        worker->tally.pause = ended - begun;
+}
+
+/* Account for a call that ends now, which moved @p bytes of content: NOT_CONTENT for what belongs to it. */
+static void note_call(struct stage_worker *worker, struct stage_timing *timing, uint64_t begun, uint64_t bytes)
+{
+    uint64_t ended = clock_now();
+    timing->in_cache += ended - begun;
+    if (bytes != NOT_CONTENT) {
+        timing->bytes += bytes;
+        latency_record(&timing->latency, ended - begun);
+    }
+    note_pause(worker, begun, ended);
+}
+
 /* ---- Putting ---- */
 
-static int timed_put(struct stage_timing *timing, belay_cache *cache, const struct stage_key *key,
-                     const void *value, size_t length, bool content)
+static int timed_put(struct stage_worker *worker, const struct stage_key *key, const void *value,
+                     size_t length, bool content)
 {
     uint64_t begun = clock_now();
-    int result = belay_put(cache, key->bytes, key->length, value, length, NULL);
-    uint64_t took = clock_now() - begun;
-    timing->in_cache += took;
-    if (content)
-        latency_record(&timing->latency, took);
+    int result = belay_put(worker->cache, key->bytes, key->length, value, length, NULL);
+    note_call(worker, &worker->tally.put, begun, content ? length : NOT_CONTENT);
     return result == BELAY_OK ? BELAY_OK : failed(result, "put");
 }
 
@@ -109,38 +133,37 @@ static int read_piece(struct stage_worker *worker, uint32_t piece, struct stage_
 
 int worker_put(struct stage_worker *worker, uint32_t piece)
 {
-    struct stage_timing *timing = &worker->tally.put;
     struct stage_key content, about_key;
     struct stage_about about = {.staged_by = worker->rank, .part = worker->tree->pieces[piece].part};
     make_keys(worker, piece, &content, &about_key);
 
     int result = read_piece(worker, piece, &about, &about.error);
     if (result == BELAY_OK && about.error) {
-        ++worker->tally.unreadable;
+        ++worker->found.unreadable;
         complain(worker, piece, strerror(about.error));
     } else if (result == BELAY_OK) {
         XXH128_canonicalFromHash((XXH128_canonical_t *)about.checksum,
                                  XXH3_128bits(worker->buffer, about.length));
-        result = timed_put(timing, worker->cache, &content, worker->buffer, about.length, true);
-        timing->files += about.part == 0;
-        timing->bytes += about.length;
+        result = timed_put(worker, &content, worker->buffer, about.length, true);
+        worker->found.files += about.part == 0;
+        worker->found.bytes += about.length;
     }
     /* Last, so that where there is an about there is the content. */
-    return result == BELAY_OK ? timed_put(timing, worker->cache, &about_key, &about, sizeof about, false)
+    return result == BELAY_OK ? timed_put(worker, &about_key, &about, sizeof about, false)
                               : result;
 }
 
 /* ---- Checking ---- */
 
-static int timed_get(struct stage_timing *timing, belay_cache *cache, const struct stage_key *key,
-                     void *value, size_t room, size_t *length, bool content)
+static int timed_get(struct stage_worker *worker, const struct stage_key *key, void *value, size_t room,
+                     size_t *length, bool content)
 {
     uint64_t begun = clock_now();
-    int result = belay_get(cache, key->bytes, key->length, value, room, length);
-    uint64_t took = clock_now() - begun;
-    timing->in_cache += took;
-    if (content)
-        latency_record(&timing->latency, took);
+    int result = belay_get(worker->cache, key->bytes, key->length, value, room, length);
+    note_call(worker, &worker->tally.get, begun,
+              !content             ? NOT_CONTENT
+              : result == BELAY_OK ? *length
+                                   : 0);
     return result;
 }
 
@@ -152,12 +175,12 @@ static bool has_value(struct stage_worker *worker, uint32_t piece, int *result)
     case BELAY_OK: return true;
     case BELAY_ERR_NOT_FOUND:
     case BELAY_ERR_PARTITION_LOST:
-        ++worker->tally.lost;
+        ++worker->found.lost;
         complain(worker, piece, "lost");
         *result = BELAY_OK;
         return false;
     case BELAY_ERR_TRUNCATED:
-        ++worker->tally.differing;
+        ++worker->found.differing;
         complain(worker, piece, "is longer in the cache than it was staged");
         *result = BELAY_OK;
         return false;
@@ -188,36 +211,35 @@ static bool same_on_disk(const struct stage_worker *worker, uint32_t piece, cons
 static void compare(struct stage_worker *worker, uint32_t piece, const struct stage_about *about,
                     size_t length)
 {
-    struct stage_tally *tally = &worker->tally;
+    struct stage_found *found = &worker->found;
     XXH128_hash_t staged = XXH128_hashFromCanonical((const XXH128_canonical_t *)about->checksum);
     bool touched;
     if (length != about->length || !XXH128_isEqual(staged, XXH3_128bits(worker->buffer, length))) {
-        ++tally->differing;
+        ++found->differing;
         complain(worker, piece, "differs from what was staged");
     } else if (same_on_disk(worker, piece, about, &touched)) {
-        ++tally->intact;
+        ++found->intact;
     } else if (touched) {
-        ++tally->changed;
+        ++found->changed;
         complain(worker, piece, "has changed on disk since the job began");
     } else { /* content and about agree with each other, but with nothing that was ever on disk */
-        ++tally->differing;
+        ++found->differing;
         complain(worker, piece, "differs from the file on disk, which has not changed");
     }
 }
 
 int worker_check(struct stage_worker *worker, uint32_t piece)
 {
-    struct stage_timing *timing = &worker->tally.get;
     struct stage_key content, about_key;
     struct stage_about about;
     size_t length = 0;
     make_keys(worker, piece, &content, &about_key);
 
-    int result = timed_get(timing, worker->cache, &about_key, &about, sizeof about, &length, false);
+    int result = timed_get(worker, &about_key, &about, sizeof about, &length, false);
     if (!has_value(worker, piece, &result))
         return result;
     if (length != sizeof about || about.length > worker->tree->piece_size) {
-        ++worker->tally.differing;
+        ++worker->found.differing;
         complain(worker, piece, "what the cache knows about it is damaged");
         return BELAY_OK;
     }
@@ -226,11 +248,11 @@ int worker_check(struct stage_worker *worker, uint32_t piece)
     result = make_room(worker, about.length);
     if (result != BELAY_OK)
         return result;
-    result = timed_get(timing, worker->cache, &content, worker->buffer, about.length, &length, true);
+    result = timed_get(worker, &content, worker->buffer, about.length, &length, true);
     if (!has_value(worker, piece, &result))
         return result;
-    timing->files += about.part == 0;
-    timing->bytes += length;
+    worker->found.files += about.part == 0;
+    worker->found.bytes += length;
     compare(worker, piece, &about, length);
     return BELAY_OK;
 }

@@ -12,19 +12,23 @@
 
 struct stage_worker {
     const struct stage_tree *tree;
+    belay_node *node;
     belay_cache *cache;
     const char *mode; /* for messages */
     int directory;    /* open */
     uint32_t rank;
     void *buffer; /* grows to the longest piece that it meets */
     size_t room;
+    struct stage_found found; /* of the batch at hand */
     struct stage_tally tally;
+    int view;            /* of the node, when it was last looked at */
+    uint64_t view_until; /* calls begun before are put down to its change; 0: it has not changed */
 };
 
-/* @return BELAY_OK, also when the piece cannot be read (that is tallied), or why not to go on. */
+/* @return BELAY_OK, also when the piece cannot be read (that is counted), or why not to go on. */
 int worker_put(struct stage_worker *worker, uint32_t piece);
 
-/* @return BELAY_OK, also when the piece is lost or differs (that is tallied), or why not to go on. */
+/* @return BELAY_OK, also when the piece is lost or differs (that is counted), or why not to go on. */
 int worker_check(struct stage_worker *worker, uint32_t piece);
 
 void worker_release(struct stage_worker *worker);
