@@ -53,7 +53,7 @@ struct stage_outcome {
     struct stage_found put, got;
     struct stage_tally tally; /* of the ranks that lived to the end */
     struct node_set lost;     /* ranks that died since the pass before */
-    uint64_t staged_again;    /* files: they were taken by a lost rank, or may have been lost with it */
+    uint64_t staged_again;    /* pieces: they were taken by a lost rank, or may have been lost with it */
     uint64_t restore_elapsed; /* nanoseconds until there were all copies again */
     bool restored;            /* there are all copies that there can be */
     belay_verify_report verify;

@@ -37,7 +37,7 @@ static int do_batch(struct pass *pass, struct stage_worker *worker, uint32_t num
             return result;
     }
     crew_did(pass->stage->crew, batch->count, batch_bytes(tree, batch));
-    const struct stage_receipt receipt = {worker->rank, pass->again, worker->found};
+    const struct stage_receipt receipt = {worker->rank, pass->again ? batch->count : 0, worker->found};
     if (!needs_flush(pass))
         return ledger_enter(pass->ledger, number, &receipt);
     ledger_defer(pass->ledger, number, &receipt);

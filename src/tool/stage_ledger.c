@@ -106,6 +106,6 @@ void ledger_sum(const struct stage_ledger *ledger, struct stage_found *sum, uint
     for (uint32_t b = 0; b < ledger->batches; ++b) {
         const struct stage_receipt *receipt = &ledger->receipts[b];
         found_add(sum, &receipt->found);
-        *again += receipt->again ? receipt->found.files : 0;
+        *again += receipt->again;
     }
 }

@@ -23,7 +23,7 @@ enum ledger_step { LEDGER_PUT, LEDGER_CHECK };
 
 struct stage_receipt {
     uint32_t rank;
-    uint32_t again; /* not the first time that the batch was done */
+    uint32_t again; /* pieces, if the batch was done before or was begun: all of it */
     struct stage_found found;
 };
 
@@ -60,7 +60,7 @@ int ledger_read(struct stage_ledger *ledger, uint32_t *missing);
 /* A batch has no receipt: may this rank do it? Not if another has claimed it and lives. */
 int ledger_claim(struct stage_ledger *ledger, uint32_t batch, bool *mine);
 
-/* Sum of the receipts that were read. @param[out] again files that were done again. */
+/* Sum of the receipts that were read. @param[out] again pieces that were done again. */
 void ledger_sum(const struct stage_ledger *ledger, struct stage_found *sum, uint64_t *again);
 
 #endif

@@ -9,9 +9,12 @@
 
 static void show_step(const struct pass *pass, const char *name)
 {
+    const struct stage *stage = pass->stage;
     char title[48];
     snprintf(title, sizeof title, "%-12s %-6s", pass->mode->name, name);
-    progress_step(pass->stage->progress, title, pass->stage->tree.piece_count, pass->stage->tree.bytes);
+    progress_step(stage->progress, title, stage->tree.piece_count, stage->tree.bytes);
+    if (losses_is_first(&stage->losses))
+        progress_show(stage->progress, 0, 0);
 }
 
 static int step_put(struct pass *pass)

@@ -100,15 +100,15 @@ static void print_lost(FILE *stream, const struct node_set *lost)
     fputs(count == 1 ? " was lost" : " were lost", stream);
 }
 
-static void print_failover(FILE *stream, const struct stage_outcome *outcome)
+static void print_failover(FILE *stream, const struct stage_outcome *outcome, bool in_parts)
 {
-    char files[QUANTITY_TEXT], pause[QUANTITY_TEXT];
+    char again[QUANTITY_TEXT], pause[QUANTITY_TEXT];
     if (node_set_empty(&outcome->lost))
         return;
     fprintf(stream, "%-12s ", "");
     print_lost(stream, &outcome->lost);
-    fprintf(stream, ": %s files staged again, pause %s; ", quantity_count(outcome->staged_again, files),
-            quantity_duration(outcome->tally.pause, pause));
+    fprintf(stream, ": %s %s staged again, pause %s; ", quantity_count(outcome->staged_again, again),
+            in_parts ? "parts" : "files", quantity_duration(outcome->tally.pause, pause));
     if (outcome->restored)
         fprintf(stream, "all copies there %.2f s after the last read\n", (double)outcome->restore_elapsed / 1e9);
     else
@@ -153,7 +153,7 @@ static const char legend_of_loss[] =
 
 void stage_print_table(FILE *stream, const struct stage *stage)
 {
-    bool loss = false;
+    bool loss = false, in_parts = stage->tree.piece_count > stage->tree.file_count;
     print_head(stream, stage);
     fprintf(stream, "%-12s %-4s %10s %10s %8s %8s %8s %9s %9s %9s %9s\n", "mode", "step", "files", "MB",
             "seconds", "MB/s", "in cache", "p50", "p99", "p99.9", "max");
@@ -161,8 +161,8 @@ void stage_print_table(FILE *stream, const struct stage *stage)
         const struct stage_outcome *outcome = &stage->outcomes[i];
         print_step(stream, outcome->mode->name, "put", &outcome->tally.put, &outcome->put);
         print_step(stream, "", "get", &outcome->tally.get, &outcome->got);
-        print_found(stream, outcome, stage->tree.piece_count > stage->tree.file_count);
-        print_failover(stream, outcome);
+        print_found(stream, outcome, in_parts);
+        print_failover(stream, outcome, in_parts);
         print_verify(stream, outcome);
         loss = loss || !node_set_empty(&outcome->lost);
     }

@@ -3,4 +3,4 @@
 check_PROGRAMS += tests/mpi/stage_faults
 tests_mpi_stage_faults_SOURCES = tests/mpi/stage_faults.c $(tool_sources)
 tests_mpi_stage_faults_LDADD = $(tool_libs)
-tests_mpi_stage_faults_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=belay_put,--wrap=belay_verify
+tests_mpi_stage_faults_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=belay_put,--wrap=belay_get,--wrap=belay_verify

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * The belay command with a fault: as if another program had meddled with the file "victim" in the cache or on
- * disk. The linker sends the command's calls of belay_put() and belay_verify() here. BELAY_TEST_FAULT says
- * what happens:
+ * disk, or a rank had died at a bad moment. The linker sends the command's calls of belay_put(), belay_get() and
+ * belay_verify() here. BELAY_TEST_FAULT says what happens:
  *
  *   flip    the content is overwritten with one byte changed
  *   longer  the content is overwritten with a longer one
@@ -11,20 +11,30 @@
  *   touch   the file on disk changes after it was staged; $BELAY_TEST_VICTIM is its path
  *   fail    the put of the content fails at the rank that makes it, for good
  *   copies  the copies are told to differ
+ *
+ *   die-reading    the rank that gets the content back dies, and so does one more that does it in its place
+ *   die-verifying  the rank that has the copies compared dies after it
  */
 #include "belay.h"
 #include "tool/stage_key.h"
 
+#include <fcntl.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <xxhash.h>
 
 int __real_belay_put(belay_cache *cache, const void *key, size_t key_length, const void *value,
                      size_t value_length, const belay_write_options *options);
 int __wrap_belay_put(belay_cache *cache, const void *key, size_t key_length, const void *value,
                      size_t value_length, const belay_write_options *options);
+int __real_belay_get(belay_cache *cache, const void *key, size_t key_length, void *buffer, size_t capacity,
+                     size_t *value_length);
+int __wrap_belay_get(belay_cache *cache, const void *key, size_t key_length, void *buffer, size_t capacity,
+                     size_t *value_length);
 int __real_belay_verify(belay_cache *cache, belay_verify_report *report);
 int __wrap_belay_verify(belay_cache *cache, belay_verify_report *report);
 
@@ -97,9 +107,30 @@ int __wrap_belay_put(belay_cache *cache, const void *key, size_t key_length, con
     return __real_belay_put(cache, key, key_length, value, value_length, options);
 }
 
+/* Die, if less than so many ranks have: each leaves a file in $TMPDIR. */
+static void die(int most)
+{
+    for (int i = 0; i < most; ++i) {
+        char path[4096];
+        snprintf(path, sizeof path, "%s/died.%d", getenv("TMPDIR"), i);
+        if (open(path, O_WRONLY | O_CREAT | O_EXCL, 0600) >= 0)
+            raise(SIGKILL);
+    }
+}
+
+int __wrap_belay_get(belay_cache *cache, const void *key, size_t key_length, void *buffer, size_t capacity,
+                     size_t *value_length)
+{
+    if (fault_is("die-reading") && key_length == sizeof victim - 1 && memcmp(key, victim, key_length) == 0)
+        die(2);
+    return __real_belay_get(cache, key, key_length, buffer, capacity, value_length);
+}
+
 int __wrap_belay_verify(belay_cache *cache, belay_verify_report *report)
 {
     int result = __real_belay_verify(cache, report);
+    if (fault_is("die-verifying"))
+        die(1);
     if (result != BELAY_OK || !fault_is("copies"))
         return result;
     report->differences = 1;
