@@ -46,7 +46,8 @@ static const struct argp_option option_table[] = {
     {"progress", OPTION_PROGRESS, "HOW", 0,
      "bar, lines, none, or auto: a bar on a terminal, else lines (auto)", 0},
     {"kill", OPTION_KILL, "RANK@PERCENT", 0,
-     "To show what happens then: this rank kills itself when about so much of the first pass's files are taken", 0},
+     "To show what happens then: this rank kills itself when about so much of the first pass's files are taken",
+     0},
     {"quiet", 'q', NULL, 0, "No progress, no table: only what is wrong", 0},
     {0},
 };
@@ -57,8 +58,9 @@ static const char doc[] =
     "\vRun by mpirun; DIR must be the same tree on every rank. The first rank walks it.\n\n"
     "Exit status: 0 all files are intact and all copies identical, 1 some are lost or differ, 2 wrong usage, 3 Belay, "
     "MPI or the system failed. Files that cannot be read, or change meanwhile, are reported and are no failure.\n\n"
-    "When ranks are lost on the way, those that are left finish the job and tell of it, and their exit status says as much as "
-    "ever. For that mpirun needs --mca orte_enable_recovery 1; its own exit status then says nothing.\n\n"
+    "When ranks are lost on the way, those that are left finish the job and tell of it; their exit statuses "
+    "mean what they always do. Start such a job by belay-run --may-lose N, or give mpirun --mca orte_enable_recovery 1, "
+    "whose own status then says nothing.\n\n"
     "Sizes may have a suffix K, M, G or T. A cache needs memory for 1 + backups times the tree; each rank's share is "
     "chosen by the size of the tree unless BELAY_ARENA_SIZE is set.";
 

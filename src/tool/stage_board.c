@@ -61,7 +61,8 @@ int board_exchange(struct stage_board *board, struct notice notice, uint32_t old
     size_t key_length = key_of(notice, key), found = 0;
     uint32_t present;
     uint64_t version;
-    int result = belay_get_versioned(board->cache, key, key_length, &present, sizeof present, &found, &version);
+    int result = belay_get_versioned(board->cache, key, key_length, &present, sizeof present, &found,
+                                     &version);
     result = exactly(result, found, sizeof present);
     if (result == BELAY_OK && present != old)
         return BELAY_ERR_CONFLICT;

@@ -224,7 +224,8 @@ int crew_let_first(stage_crew *crew, struct notice done, crew_errand errand, voi
 {
     unsigned pause = 0;
     for (;;) {
-        bool first = losses_is_first(crew->losses); /* asked before: what who was first has pinned is seen below */
+        bool first = losses_is_first(
+            crew->losses); /* asked before: what who was first has pinned is seen below */
         int result = board_get(crew->board, done, value, length);
         if (result != BELAY_ERR_NOT_FOUND)
             return result;

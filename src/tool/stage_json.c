@@ -28,8 +28,8 @@ static json_t *timing_object(const struct stage_timing *timing, const struct sta
                                   whole(latency_percentile(latency, 99.9)), "max", whole(latency->longest));
     return json_pack("{s:o, s:o, s:o, s:f, s:f, s:o, s:o}", "files", whole(found->files), "bytes",
                      whole(found->bytes), "seconds", seconds(timing->elapsed), "bytes_per_second",
-                     timing_rate(timing, found), "bytes_per_second_in_cache", timing_cache_rate(timing), "calls",
-                     whole(latency->count), "latency_ns", latencies);
+                     timing_rate(timing, found), "bytes_per_second_in_cache", timing_cache_rate(timing),
+                     "calls", whole(latency->count), "latency_ns", latencies);
 }
 
 static json_t *verify_object(const struct stage_outcome *outcome)
@@ -62,8 +62,8 @@ static json_t *outcome_object(const struct stage_outcome *outcome)
                               whole(got->differing), "lost", whole(got->lost));
     return json_pack("{s:s, s:s, s:b, s:o, s:o, s:o, s:o, s:o}", "mode", outcome->mode->name, "cache",
                      outcome->mode->cache, "good", stage_outcome_good(outcome), "put",
-                     timing_object(&outcome->tally.put, put), "get", timing_object(&outcome->tally.get, got), "found", found, "failover",
-                     failover_object(outcome), "verify", verify_object(outcome));
+                     timing_object(&outcome->tally.put, put), "get", timing_object(&outcome->tally.get, got),
+                     "found", found, "failover", failover_object(outcome), "verify", verify_object(outcome));
 }
 
 /* A path is bytes, a JSON string is UTF-8: other bytes become question marks. */

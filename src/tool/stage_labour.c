@@ -32,7 +32,7 @@ static struct stage_worker *worker_new(const struct pass *pass)
                                         .mode = pass->mode->name,
                                         .directory = pass->stage->directory,
                                         .rank = pass->stage->rank,
-                                        .view = belay_view_number(pass->node)};
+                                        .view = pass->view};
     return worker;
 }
 
@@ -66,6 +66,8 @@ int labour_all(struct pass *pass, labour work)
         if (result == BELAY_OK)
             result = labourer->result;
         tally_add(pass->tally, &labourer->worker->tally);
+        if (labourer->worker->view.number > pass->view.number)
+            pass->view = labourer->worker->view;
         worker_release(labourer->worker);
         free(labourer->worker);
     }

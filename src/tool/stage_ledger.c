@@ -33,7 +33,8 @@ void ledger_close(struct stage_ledger *ledger)
 
 int ledger_take(struct stage_ledger *ledger, uint32_t heap, uint64_t *number)
 {
-    return board_take(ledger->board, (struct notice){words[ledger->step].counter, ledger->pass, heap}, number);
+    return board_take(ledger->board, (struct notice){words[ledger->step].counter, ledger->pass, heap},
+                      number);
 }
 
 static struct notice receipt_of(const struct stage_ledger *ledger, uint32_t batch)

@@ -32,9 +32,10 @@ struct stage_ledger {
     const struct stage_losses *losses;
     enum ledger_step step;
     uint32_t pass, batches;
-    struct stage_receipt *receipts; /* by batch: of the board as it was last read, and of this rank's own work */
-    int *statuses;                  /* by batch: BELAY_OK if it was read */
-    bool *deferred;                 /* by batch: done here, but not yet known to be safe */
+    struct stage_receipt
+        *receipts;  /* by batch: of the board as it was last read, and of this rank's own work */
+    int *statuses;  /* by batch: BELAY_OK if it was read */
+    bool *deferred; /* by batch: done here, but not yet known to be safe */
 };
 
 /* BELAY_OK or NO_MEMORY. Then, and after zeroing, ledger_close() may be called. */

@@ -59,14 +59,14 @@ static int step_clear(struct pass *pass)
     uint8_t cleared;
     if (pass->last)
         return BELAY_OK;
-    return crew_let_first(pass->stage->crew, (struct notice){"cleared", pass->number, 0}, clear, pass, &cleared,
-                          sizeof cleared);
+    return crew_let_first(pass->stage->crew, (struct notice){"cleared", pass->number, 0}, clear, pass,
+                          &cleared, sizeof cleared);
 }
 
 static int run_steps(struct pass *pass)
 {
-    static int (*const steps[])(struct pass *) = {step_put,   batches_put_rest, step_check, step_check_rest,
-                                                  step_judge, step_clear};
+    static int (*const steps[])(struct pass *) = {step_put,        batches_put_rest, step_check,
+                                                  step_check_rest, step_judge,       step_clear};
     int result = crew_meet(pass->stage->crew); /* so that the first step is timed from one moment on */
     for (size_t i = 0; i < sizeof steps / sizeof steps[0] && result == BELAY_OK; ++i) {
         result = steps[i](pass);
@@ -96,12 +96,14 @@ static int open_pass(struct pass *pass)
 {
     struct stage *stage = pass->stage;
     uint32_t batches = (uint32_t)stage->tree.batch_count;
+    pass->view.number = belay_view_number(pass->node);
     pass->tally = calloc(1, sizeof *pass->tally);
     int result = pass->tally ? BELAY_OK : BELAY_ERR_NO_MEMORY;
     if (result == BELAY_OK)
         result = ledger_open(&pass->put, LEDGER_PUT, &stage->board, &stage->losses, pass->number, batches);
     if (result == BELAY_OK)
-        result = ledger_open(&pass->check, LEDGER_CHECK, &stage->board, &stage->losses, pass->number, batches);
+        result = ledger_open(&pass->check, LEDGER_CHECK, &stage->board, &stage->losses, pass->number,
+                             batches);
     return result == BELAY_OK ? open_cache(pass) : result;
 }
 

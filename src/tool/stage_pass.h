@@ -25,7 +25,8 @@ struct pass {
     belay_cache *cache;
     struct stage_tally *tally; /* of this rank */
     struct stage_ledger put, check;
-    bool last; /* no other pass follows */
+    struct stage_view view; /* as this rank's workers left it */
+    bool last;              /* no other pass follows */
 
     /* Of the step that is under way: */
     struct stage_ledger *ledger;

@@ -110,7 +110,8 @@ static void print_failover(FILE *stream, const struct stage_outcome *outcome, bo
     fprintf(stream, ": %s %s staged again, pause %s; ", quantity_count(outcome->staged_again, again),
             in_parts ? "parts" : "files", quantity_duration(outcome->tally.pause, pause));
     if (outcome->restored)
-        fprintf(stream, "all copies there %.2f s after the last read\n", (double)outcome->restore_elapsed / 1e9);
+        fprintf(stream, "all copies there %.2f s after the last read\n",
+                (double)outcome->restore_elapsed / 1e9);
     else
         fputs("NOT ALL COPIES RESTORED\n", stream);
 }
@@ -129,8 +130,8 @@ static void print_verdict(FILE *stream, const struct stage *stage)
         if (!node_set_empty(&outcome->lost) && outcome->tally.pause > pause)
             pause = outcome->tally.pause;
     }
-    fprintf(stream, "%s files staged in %u mode%s: ", quantity_count(stage->tree.file_count, text), stage->passes,
-            stage->passes == 1 ? "" : "s");
+    fprintf(stream, "%s files staged in %u mode%s: ", quantity_count(stage->tree.file_count, text),
+            stage->passes, stage->passes == 1 ? "" : "s");
     if (good == stage->passes)
         fputs("none lost, none different, all copies identical", stream);
     else

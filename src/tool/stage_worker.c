@@ -83,16 +83,15 @@ static int failed(int result, const char *call)
 static void note_pause(struct stage_worker *worker, uint64_t begun, uint64_t ended)
 {
     int view = belay_view_number(worker->node);
-    if (view != worker->view) {
-        worker->view = view;
-        worker->view_until = ended + PAUSE_SECONDS * 1000 * NANOSECONDS_PER_MS;
-    }
-    if (begun < worker->view_until && ended - begun > worker->tally.pause)
+    if (view != worker->view.number)
+        worker->view = (struct stage_view){view, ended + PAUSE_SECONDS * 1000 * NANOSECONDS_PER_MS};
+    if (begun < worker->view.change_until && ended - begun > worker->tally.pause)
         worker->tally.pause = ended - begun;
 }
 
 /* Account for a call that ends now, which moved @p bytes of content: NOT_CONTENT for what belongs to it. */
-static void note_call(struct stage_worker *worker, struct stage_timing *timing, uint64_t begun, uint64_t bytes)
+static void note_call(struct stage_worker *worker, struct stage_timing *timing, uint64_t begun,
+                      uint64_t bytes)
 {
     uint64_t ended = clock_now();
     timing->in_cache += ended - begun;
@@ -149,8 +148,7 @@ int worker_put(struct stage_worker *worker, uint32_t piece)
         worker->found.bytes += about.length;
     }
     /* Last, so that where there is an about there is the content. */
-    return result == BELAY_OK ? timed_put(worker, &about_key, &about, sizeof about, false)
-                              : result;
+    return result == BELAY_OK ? timed_put(worker, &about_key, &about, sizeof about, false) : result;
 }
 
 /* ---- Checking ---- */
@@ -160,10 +158,7 @@ static int timed_get(struct stage_worker *worker, const struct stage_key *key, v
 {
     uint64_t begun = clock_now();
     int result = belay_get(worker->cache, key->bytes, key->length, value, room, length);
-    note_call(worker, &worker->tally.get, begun,
-              !content             ? NOT_CONTENT
-              : result == BELAY_OK ? *length
-                                   : 0);
+    note_call(worker, &worker->tally.get, begun, !content ? NOT_CONTENT : result == BELAY_OK ? *length : 0);
     return result;
 }
 

@@ -10,6 +10,12 @@
 #include "tool/stage_tally.h"
 #include "tool/stage_tree.h"
 
+/* The node's view as a worker saw it last: when it changes, calls may have to wait. */
+struct stage_view {
+    int number;
+    uint64_t change_until; /* calls begun before have to do with its last change; clock_now() */
+};
+
 struct stage_worker {
     const struct stage_tree *tree;
     belay_node *node;
@@ -21,8 +27,7 @@ struct stage_worker {
     size_t room;
     struct stage_found found; /* of the batch at hand */
     struct stage_tally tally;
-    int view;            /* of the node, when it was last looked at */
-    uint64_t view_until; /* calls begun before are put down to its change; 0: it has not changed */
+    struct stage_view view;
 };
 
 /* @return BELAY_OK, also when the piece cannot be read (that is counted), or why not to go on. */
