@@ -21,7 +21,7 @@ struct place {
     char host[HOST_TEXT], cores[LIST_TEXT], shm[LIST_TEXT], verbs[LIST_TEXT];
     char device[160];
     uint64_t arena_size;
-    int server, progress_cpu, primaries, backups;
+    int role, progress_cpu, primaries, backups;
 };
 
 static void list_text(hwloc_const_bitmap_t bitmap, char text[LIST_TEXT])
@@ -88,13 +88,22 @@ static int describe(belay_node *node, const char *cache, int nodes, struct place
 {
     memset(place, 0, sizeof *place);
     gethostname(place->host, sizeof place->host - 1);
-    place->server = node_is_server(node);
+    place->role = (int)node->settings.role;
     place->progress_cpu = node->progress_cpu;
     place->arena_size = fabric_region_size(node->fabric);
     snprintf(place->device, sizeof place->device, "%s", fabric_device_text(node->fabric));
     describe_binding(place);
     int result = describe_peers(node, nodes, place);
     return result == BELAY_OK ? describe_copies(node, cache ? cache : "info", place) : result;
+}
+
+static const char *role_name(int role)
+{
+    switch (role) {
+    case BELAY_ROLE_CLIENT: return "client";
+    case BELAY_ROLE_SPARE: return "spare";
+    default: return "server";
+    }
 }
 
 static void print_places(const struct place *places, int nodes)
@@ -104,10 +113,11 @@ static void print_places(const struct place *places, int nodes)
            "progress", "arena MB", "primaries", "backups", "by shm", "by verbs");
     for (int i = 0; i < nodes; ++i) {
         const struct place *place = &places[i];
-        snprintf(progress, sizeof progress, place->progress_cpu < 0 ? "any" : "%d", place->progress_cpu);
-        printf("%-5d %-7s %-16s %-10s %-8s %10s %9d %8d  %-12s %s\n", i, place->server ? "server" : "client",
-               place->host, place->cores, progress, quantity_megabytes(place->arena_size, megabytes),
-               place->primaries, place->backups, place->shm, place->verbs);
+        snprintf(progress, sizeof progress, "%d", place->progress_cpu);
+        printf("%-5d %-7s %-16s %-10s %-8s %10s %9d %8d  %-12s %s\n", i, role_name(place->role), place->host,
+               place->cores, place->progress_cpu < 0 ? "any" : progress,
+               quantity_megabytes(place->arena_size, megabytes), place->primaries, place->backups, place->shm,
+               place->verbs);
     }
     for (int i = 0; i < nodes; ++i)
         if (places[i].device[0])
@@ -129,7 +139,7 @@ static int join(const char *cache, int rank, int nodes)
     if (worst == BELAY_OK && MPI_Gather(&place, sizeof place, MPI_BYTE, places, sizeof place, MPI_BYTE, 0,
                                         MPI_COMM_WORLD) != MPI_SUCCESS)
         worst = BELAY_ERR_MPI;
-    if (worst == BELAY_OK && rank == 0)
+    if (worst == BELAY_OK && places && rank == 0)
         print_places(places, nodes);
     if (belay_close(node) != BELAY_OK)
         worst = BELAY_ERR_SYSTEM;
