@@ -38,3 +38,16 @@ endif
 EXTRA_DIST += bench/suites
 .PHONY: bench_programs
 bench_programs: $(check_PROGRAMS)
+
+EXTRA_DIST += bench/instructions/count bench/instructions/expected
+check_PROGRAMS += bench/instructions/operations
+bench_instructions_operations_SOURCES = bench/instructions/operations.c bench/support/check.h \
+    bench/support/pair.c bench/support/pair.h bench/support/random.h
+bench_instructions_operations_CPPFLAGS = $(bench_flags)
+bench_instructions_operations_LDADD = $(bench_libs)
+
+check_PROGRAMS += bench/scale/scale
+bench_scale_scale_SOURCES = bench/scale/scale.c bench/support/check.h bench/support/clock.h bench/support/pair.c \
+    bench/support/pair.h bench/support/random.h
+bench_scale_scale_CPPFLAGS = $(bench_flags)
+bench_scale_scale_LDADD = $(bench_libs)

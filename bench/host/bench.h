@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /**
  * @file bench.h
- * The suites `host` and `softroce` of two processes: what is measured, and with what.
+ * The suites `host` and `softroce`: what is measured between two processes, and with what.
  *
  * The leader (rank 0) calls, the follower (rank 1) is the primary of every key that is used: each operation crosses
  * between two processes. Every run measures all cases once, each beside its limit, so that a machine that drifts drifts for
@@ -38,7 +38,7 @@ struct limit_memory;
 struct mpi_memory;
 
 struct bench {
-    int rank;
+    int rank, ranks;
     bool quick, remote; /* remote: the follower's memory is not mapped here (verbs) */
     uint32_t entries;   /* of 64 bytes */
     const char *suite;
@@ -46,6 +46,7 @@ struct bench {
     belay_node *node;
     struct store walk;              /* 64 B, no backup: each value begins with the key that comes next */
     struct store plain, mirrored;   /* 64 B, no backup and one */
+    struct store twice;             /* 64 B, two backups; where there are three processes */
     struct store kilo, large, huge; /* 1 KiB, 64 KiB, 1 MiB, one backup */
     struct limit_memory *limits;
     struct mpi_memory *mpi;
@@ -89,6 +90,7 @@ void stores_close(struct bench *bench);
 
 /* Draw numbers of keys. */
 void draw_uniform(struct bench *bench, unsigned operations);
+void draw_few(struct bench *bench, unsigned operations); /* of 64 keys */
 void draw_zipfian(struct bench *bench, unsigned operations);
 
 /* limits.c */

@@ -61,4 +61,23 @@ const struct measured host_cases[] = {
      put_drawn, NULL, NULL, 0},
     {0}};
 
-const struct measured verbs_cases[] = {{0}};
+/* Their limits are measured by perftest. */
+const struct measured verbs_cases[] = {
+    {"get_64_cold", "ns", NULL, STORE(walk), 0, 50, 4, 300, draw_uniform, get_drawn, NULL, NULL, 0},
+    {"get_64_warm", "ns", NULL, STORE(walk), 0, 50, 4, 300, draw_few, get_drawn, NULL, NULL, 0},
+    {"get_all_64", "ns/key", NULL, STORE(walk), 0, 5, 4, 0, draw_uniform, get_all_drawn, NULL, NULL,
+     GET_ALL_BATCH},
+    {"put_primary_sync_64_b0", "ns", NULL, STORE(plain), BELAY_PRIMARY_SYNC, 50, 4, 300, draw_uniform,
+     put_drawn, NULL, NULL, 0},
+    {"put_primary_sync_64_b1", "ns", NULL, STORE(mirrored), BELAY_PRIMARY_SYNC, 50, 4, 300, draw_uniform,
+     put_drawn, NULL, NULL, 0},
+    {"put_full_sync_64_b1", "ns", NULL, STORE(mirrored), BELAY_FULL_SYNC, 50, 4, 300, draw_uniform, put_drawn,
+     NULL, NULL, 0},
+    {"put_full_sync_64_b2", "ns", NULL, STORE(twice), BELAY_FULL_SYNC, 50, 4, 300, draw_uniform, put_drawn,
+     NULL, NULL, 0},
+    {"put_full_async_64_b1", "ns", NULL, STORE(mirrored), BELAY_FULL_ASYNC, 500, 4, 300, draw_uniform,
+     put_drawn, flush, NULL, 0},
+    {"get_64k", "ns", NULL, STORE(large), 0, 5, 4, 20, draw_uniform, get_drawn, NULL, NULL, 0},
+    {"put_full_sync_64k_b1", "ns", NULL, STORE(large), BELAY_FULL_SYNC, 5, 4, 20, draw_uniform, put_drawn,
+     NULL, NULL, 0},
+    {0}};

@@ -79,11 +79,15 @@ void stores_open(struct bench *bench)
 {
     uint32_t entries = bench->entries, divided = bench->quick || bench->remote ? 4 : 1;
     open_store(bench, &bench->walk, "walk", 0, 64, entries);
-    open_store(bench, &bench->plain, "plain", 0, 64, entries);
-    open_store(bench, &bench->mirrored, "mirrored", 1, 64, entries);
-    open_store(bench, &bench->kilo, "kilo", 1, 1024, entries / 8 / divided);
-    open_store(bench, &bench->large, "large", 1, 64 * 1024, 4096 / divided);
-    open_store(bench, &bench->huge, "huge", 1, 1024 * 1024, 256 / divided);
+    open_store(bench, &bench->plain, "plain", 0, 64, bench->remote ? entries / divided : entries);
+    open_store(bench, &bench->mirrored, "mirrored", 1, 64, bench->remote ? entries / divided : entries);
+    if (bench->ranks > 2)
+        open_store(bench, &bench->twice, "twice", 2, 64, entries / divided);
+    open_store(bench, &bench->large, "large", 1, 64 * 1024, bench->remote ? 64 : 4096 / divided);
+    if (!bench->remote) {
+        open_store(bench, &bench->kilo, "kilo", 1, 1024, entries / 8 / divided);
+        open_store(bench, &bench->huge, "huge", 1, 1024 * 1024, 256 / divided);
+    }
     bench->at = bench->walk.keys[0];
     bench->buffer = malloc(2 << 20);
     CHECK(bench->buffer, "no memory");
@@ -92,6 +96,8 @@ void stores_open(struct bench *bench)
 
 static void close_store(struct store *store)
 {
+    if (!store->cache)
+        return;
     belay_cache_close(store->cache);
     free(store->keys);
     free(store->value);
@@ -102,6 +108,7 @@ void stores_close(struct bench *bench)
     close_store(&bench->walk);
     close_store(&bench->plain);
     close_store(&bench->mirrored);
+    close_store(&bench->twice);
     close_store(&bench->kilo);
     close_store(&bench->large);
     close_store(&bench->huge);
@@ -128,6 +135,14 @@ void draw_uniform(struct bench *bench, unsigned operations)
     (void)operations;
     for (unsigned i = 0; i < DRAWN_MAX; ++i)
         bench->drawn[i] = (uint32_t)random_below(&bench->random, range(bench));
+    take_keys(bench);
+}
+
+void draw_few(struct bench *bench, unsigned operations)
+{
+    (void)operations;
+    for (unsigned i = 0; i < DRAWN_MAX; ++i)
+        bench->drawn[i] = (uint32_t)random_below(&bench->random, 64);
     take_keys(bench);
 }
 

@@ -34,6 +34,25 @@ name_representative() {
     jq -c '., if .name | test("^ycsb_.*_n2_full_sync_b1$") then .name |= sub("_n2.*"; "") else empty end'
 }
 
+# How cost grows with the ranks.
+scale() {
+    local ranks
+    for ranks in $(by_quick "3 4" "2 3 4 6 8 12 16"); do
+        launch "$ranks" bench/scale/scale host
+    done
+}
+
+# From the least and the most ranks on: what each further rank adds, and so what 1,000 and 10,000 would cost.
+extrapolate() {
+    jq -cs '.[], (map(select(.ranks)) | group_by(.name | sub("_n[0-9]+$"; ""))[] | sort_by(.ranks)
+        | select((.[0].name | test("_(open|open_descriptors)_n")) and length > 1)
+        | .[0] as $first | .[-1] as $last
+        | (($last.value - $first.value) / ($last.ranks - $first.ranks)) as $each
+        | (1000, 10000) as $ranks
+        | {suite: "host", name: ($first.name | sub("_n[0-9]+$"; "_n\($ranks)_computed")),
+           value: ($first.value + $each * ($ranks - $first.ranks)), unit: $first.unit})'
+}
+
 suite_run() {
     local options=(--runs "$(by_quick 3 15)")
     $QUICK && options+=(--quick)
@@ -41,5 +60,6 @@ suite_run() {
     machine_load host
     launch 2 bench/host/host "${options[@]}"
     ycsb | name_representative
+    scale | extrapolate
     stores
 }

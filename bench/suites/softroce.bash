@@ -1,6 +1,45 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: BSD-3-Clause
+# Over verbs, on this machine's RDMA device or in a guest with Soft-RoCE: limits by perftest, then the operations, in one boot.
+# shellcheck source=bench/suites/perftest.bash
+source "$SUITES/perftest.bash"
+
+# The limit of each name; cost of messages and bytes as perftest has just measured them.
+limits_filter='
+    def limit(name; value): .limit_name = name | .limit = value | .ratio = (.value / value);
+    if .name == "get_64_warm" then limit("ib_read_lat"; $l.read)
+    elif .name == "get_64_cold" then limit("2 x ib_read_lat"; 2 * $l.read)
+    elif .name | test("^put_primary_sync_64_b") then limit("round trip of ib_send_lat"; 2 * $l.send)
+    elif .name | test("^put_full_sync_64_b") then
+        limit("round trip of ib_send_lat + a completed write"; 2 * $l.send + $l.completed_write)
+    elif .name == "put_full_async_64_b1" then limit("2 x a message of ib_write_bw"; 2 * $l.message)
+    elif .name == "get_64k" then limit("ib_read_bw"; $l.read_64k)
+    elif .name == "put_full_sync_64k_b1" then limit("2 x ib_write_bw"; 2 * $l.write_64k)
+    else . end'
+
+# Where there is a device: everything, as lines of JSON.
+softroce_here() {
+    local limits options=(--verbs --runs "$(by_quick 2 7)" --entries "$(by_quick 20000 100000)")
+    $QUICK && options+=(--quick)
+    cd "$BUILD" || return
+    limits=$(perftest_limits "$(by_quick 300 1000)") || return
+    perftest_figures "$limits"
+    BELAY_TRANSPORT=verbs launch 3 bench/host/host "${options[@]}" | jq -c --argjson l "$limits" "$limits_filter"
+}
+
+softroce_in_guest() {
+    local script="source '$SUITES/common.bash'; source '$SUITES/softroce.bash'; softroce_here"
+    "$SRC/mpi-launch/softroce-guest" --timeout "$(by_quick 300 900)" --share "$SCRATCH" --env SRC="$SRC" \
+        --env BUILD="$BUILD" --env SUITES="$SUITES" --env QUICK="$QUICK" --env SCRATCH="$SCRATCH" -- \
+        bash -euo pipefail -c "($script) >'$SCRATCH/softroce.lines'" >&2
+    cat "$SCRATCH/softroce.lines"
+}
+
 suite_run() {
-    skipped softroce softroce "not supported yet"
-    return 3
+    machine_load softroce
+    if ls /sys/class/infiniband/* >/dev/null 2>&1; then
+        softroce_here
+    else
+        softroce_in_guest
+    fi
 }

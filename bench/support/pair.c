@@ -44,6 +44,9 @@ void *pair_memory(int rank, size_t bytes)
         place[0] = getpid();
         place[1] = file;
         MPI_Send(place, 2, MPI_LONG, 0, 1, MPI_COMM_WORLD);
+    } else if (rank > 1) {
+        MPI_Barrier(MPI_COMM_WORLD);
+        return NULL;
     } else {
         MPI_Recv(place, 2, MPI_LONG, 1, 1, MPI_COMM_WORLD, MPI_STATUS_IGNORE);
         snprintf(path, sizeof path, "/proc/%ld/fd/%ld", place[0], place[1]);

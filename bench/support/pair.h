@@ -28,7 +28,7 @@ struct pair {
 /* Bind this process, and threads that it starts, to the core number @p rank of those it may use. */
 void pair_pin(int rank);
 
-/* Memory of rank 1, mapped in both processes and first touched by rank 1. Collective over ranks 0 and 1. */
+/* Memory of rank 1, mapped in both processes and first touched by rank 1. Collective; NULL for others. */
 void *pair_memory(int rank, size_t bytes);
 
 /* All ranks come here. Sleeps while it waits: the core belongs to the progress thread meanwhile. */

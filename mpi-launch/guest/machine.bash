@@ -75,7 +75,7 @@ machine_boot() {
     local name=$1 directory=$machine_root/$1 tag path
     local arguments=(-M q35 -smp "$option_cpus" -m "$option_memory" -nodefaults -display none -no-reboot)
     shift
-    if [[ -r /dev/kvm && -w /dev/kvm ]]; then
+    if [[ ${BELAY_GUEST_KVM-yes} != no && -r /dev/kvm && -w /dev/kvm ]]; then
         arguments+=(-accel kvm -cpu host)
     else
         arguments+=(-accel "tcg,thread=multi" -cpu max)
