@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Benchmarks, run by bench/run. They are built with the tests, not by a plain make.
-EXTRA_DIST += bench/run
+EXTRA_DIST += bench/run bench/report
 
 bench_support = bench/support/check.h bench/support/clock.h bench/support/figure.c bench/support/figure.h \
     bench/support/pair.c bench/support/pair.h bench/support/random.h bench/support/zipf.c bench/support/zipf.h \
