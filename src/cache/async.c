@@ -296,10 +296,12 @@ static int progress(belay_node *node, bool *busy)
     return done;
 }
 
-/* What was written with FULL_SYNC is safe when its primary dies. */
-static void note_flushed(int *result, int flushed, bool at_risk)
+/* What was written with FULL_SYNC is safe when its primary dies. The rest is told by the next belay_flush(), whoever found out. */
+static void note_flushed(belay_node *node, int *result, int flushed, bool at_risk)
 {
-    if (*result == BELAY_OK && (flushed != BELAY_ERR_NODE_FAILED || at_risk))
+    if (flushed == BELAY_ERR_NODE_FAILED && at_risk)
+        async_note_failure(node, flushed, 0);
+    else if (*result == BELAY_OK && flushed != BELAY_ERR_NODE_FAILED)
         *result = flushed;
 }
 
@@ -322,28 +324,34 @@ static int flush_primaries(belay_node *node, uint64_t deadline)
                               &calls[peer].call, deadline);
         if (begun != BELAY_OK) {
             calls[peer].call.answered = NULL;
-            note_flushed(&result, begun, at_risk[peer]);
+            note_flushed(node, &result, begun, at_risk[peer]);
         }
     }
     for (int peer = 0; peer < node->view->nodes; ++peer) {
         if (!calls[peer].call.answered)
             continue;
-        note_flushed(&result, node_finish_call(node, &calls[peer], deadline, "belay_flush"), at_risk[peer]);
+        note_flushed(node, &result, node_finish_call(node, &calls[peer], deadline, "belay_flush"),
+                     at_risk[peer]);
     }
     free(at_risk);
     free(calls);
     return result;
 }
 
-int async_flush(belay_node *node, uint64_t deadline)
+int async_settle(belay_node *node, uint64_t deadline)
 {
     int result = flush_primaries(node, deadline);
     int fenced = mirror_fence(node, deadline);
-    int failure = atomic_exchange(&node->async->failure, BELAY_OK);
-    if (failure != BELAY_OK)
-        return log_quiet(failure, "an asynchronous write since the last flush failed: %s",
-                         belay_strerror(failure));
     return result != BELAY_OK ? result : fenced;
+}
+
+int async_flush(belay_node *node, uint64_t deadline)
+{
+    int result = async_settle(node, deadline);
+    int failure = atomic_exchange(&node->async->failure, BELAY_OK);
+    return failure == BELAY_OK ? result
+                               : log_quiet(failure, "an asynchronous write since the last flush failed: %s",
+                                           belay_strerror(failure));
 }
 
 /* Updates to a lost primary that did not wait for all copies: nobody can tell whether they are on any that is left. */

@@ -36,6 +36,9 @@ void async_mark_at_risk(belay_node *node, int primary);
 /* An update of a partition here failed after its call had returned. */
 void async_note_failure(belay_node *node, int status, uint32_t partition);
 
+/* Wait until what this node wrote is on all copies. What was lost is left for the next flush to tell. */
+int async_settle(belay_node *node, uint64_t deadline);
+
 /* belay_flush() */
 int async_flush(belay_node *node, uint64_t deadline);
 

@@ -96,12 +96,20 @@ static int clear_partition(belay_cache *cache, uint32_t partition)
     return whole_ask_primary(cache, partition, &question, NULL, 0, &length, "belay_clear");
 }
 
+/* A primary that dies may take its clearing with it: once more. */
 int whole_clear(belay_cache *cache)
 {
-    int result = BELAY_OK;
-    for (uint32_t i = 0; i < cache->partition_count && result == BELAY_OK; ++i)
-        result = clear_partition(cache, i);
-    return result == BELAY_OK ? async_flush(cache->node, node_deadline(cache->node)) : result;
+    belay_node *node = cache->node;
+    int result, live;
+    do {
+        live = view_live_count(node->view);
+        result = BELAY_OK;
+        for (uint32_t i = 0; i < cache->partition_count && result == BELAY_OK; ++i)
+            result = clear_partition(cache, i);
+        if (result == BELAY_OK)
+            result = async_settle(node, node_deadline(node));
+    } while (result == BELAY_OK && view_live_count(node->view) < live);
+    return result;
 }
 
 /* ---- Iteration: keys are listed by their primary, values are then read as by belay_get() ---- */
