@@ -18,8 +18,9 @@ int large_place_here(struct partition *partition, struct operation *operation, u
     node_wait_begin(&wait, partition->node, deadline);
     while (result == FABRIC_AGAIN && in_time) {
         spin_acquire(&partition->lock);
-        result = operation_reserve(partition, operation->key, operation->key_length, operation->value_length,
-                                   &operation->failures_seen, &operation->entry_at, &value_at);
+        result = operation_reserve(partition, partition->node->id, operation->key, operation->key_length,
+                                   operation->value_length, &operation->failures_seen, &operation->entry_at,
+                                   &value_at);
         spin_release(&partition->lock);
         if (result == FABRIC_AGAIN)
             in_time = node_wait_more(&wait);

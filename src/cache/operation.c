@@ -181,8 +181,8 @@ enum operation_outcome operation_execute(struct partition *partition, struct ope
 
 /* ---- Large values ---- */
 
-int operation_reserve(struct partition *partition, const void *key, size_t key_length, size_t value_length,
-                      uint32_t *failures_seen, uint64_t *entry_at, uint64_t *value_at)
+int operation_reserve(struct partition *partition, int peer, const void *key, size_t key_length,
+                      size_t value_length, uint32_t *failures_seen, uint64_t *entry_at, uint64_t *value_at)
 {
     struct copy_change change;
     for (;;) {
@@ -190,8 +190,8 @@ int operation_reserve(struct partition *partition, const void *key, size_t key_l
             return partition->lost ? BELAY_ERR_PARTITION_LOST : OPERATION_ELSEWHERE;
         if (partition_must_wait(partition))
             return FABRIC_AGAIN;
-        int result = copy_reserve(partition->copy, key, key_length, value_length, entry_at, value_at,
-                                  &change);
+        int result = copy_reserve(partition->copy, key, key_length, value_length, (uint32_t)peer + 1,
+                                  entry_at, value_at, &change);
         if (result == BELAY_OK) {
             partition_push_now(partition, &change);
             return BELAY_OK;
@@ -210,6 +210,16 @@ void operation_abandon(struct partition *partition, uint64_t entry_at)
     struct copy_change change;
     if (partition->ready && copy_abandon(partition->copy, entry_at, &change) == BELAY_OK)
         partition_push_now(partition, &change);
+}
+
+/* Or its bytes would lie there for ever, and differ from those of the backups, which get them with the commit. */
+void operation_abandon_all(struct partition *partition, int peer)
+{
+    uint64_t entry_at;
+    spin_acquire(&partition->lock);
+    while (partition->ready && copy_reserved_by(partition->copy, (uint32_t)peer + 1, &entry_at))
+        operation_abandon(partition, entry_at);
+    spin_release(&partition->lock);
 }
 
 /* ---- Whole partitions ---- */

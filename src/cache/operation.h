@@ -77,13 +77,15 @@ enum operation_outcome operation_execute(struct partition *partition, struct ope
 enum operation_outcome operation_begin_here(struct partition *partition, struct operation *operation,
                                             uint64_t deadline);
 
-/* Reserve room for a large value. @return BELAY_OK, FABRIC_AGAIN (park), or an error. The lock is held. */
-int operation_reserve(struct partition *partition, const void *key, size_t key_length, size_t value_length,
-                      uint32_t *failures_seen, uint64_t *entry_at, uint64_t *value_at);
+/* Reserve room for a large value that @p peer will write. @return BELAY_OK, FABRIC_AGAIN (park), or an error. The lock is held. */
+int operation_reserve(struct partition *partition, int peer, const void *key, size_t key_length,
+                      size_t value_length, uint32_t *failures_seen, uint64_t *entry_at, uint64_t *value_at);
 /* Remove all entries. @return as operation_reserve(). The lock is held. */
 int operation_clear(struct partition *partition, uint32_t *failures_seen);
 
 /* Give a reservation up. The lock is held. */
 void operation_abandon(struct partition *partition, uint64_t entry_at);
+/* Give up what a peer that is gone had reserved. Takes the lock. */
+void operation_abandon_all(struct partition *partition, int peer);
 
 #endif

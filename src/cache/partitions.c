@@ -136,15 +136,25 @@ static void update_partition(belay_cache *cache, uint32_t number)
     partition_reassign(partition, holders, change.fresh);
 }
 
+static void abandon_reservations(belay_cache *cache, uint32_t number)
+{
+    const struct view *view = cache->node->view;
+    for (int peer = 0; peer < view->nodes; ++peer)
+        if (!node_set_has(&view_now(view)->members, peer))
+            operation_abandon_all(&cache->partitions[number], peer);
+}
+
 static void view_changed(belay_node *node)
 {
     for (uint16_t number = 0; number < BELAY_CACHES_MAX; ++number) {
         belay_cache *cache = cache_find(node, number);
         for (uint32_t i = 0; cache && i < cache->partition_count; ++i) {
-            if (node_excluded(node))
+            if (node_excluded(node)) {
                 partition_abandon(&cache->partitions[i]);
-            else
+            } else {
                 update_partition(cache, i);
+                abandon_reservations(cache, i);
+            }
         }
     }
 }

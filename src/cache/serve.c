@@ -380,8 +380,13 @@ static bool attempt_reserve(struct request *request)
     struct wire_place place;
     if (is_ahead(request))
         return false;
-    int result = operation_reserve(partition, request->key, request->key_length, wire->value_length,
-                                   &request->failures_seen, &place.entry_at, &place.value_at);
+    if (!view_alive(partition->node->view, request->peer)) { /* it waited here longer than its sender lived */
+        request_free(request);
+        return true;
+    }
+    int result = operation_reserve(partition, request->peer, request->key, request->key_length,
+                                   wire->value_length, &request->failures_seen, &place.entry_at,
+                                   &place.value_at);
     if (result == FABRIC_AGAIN)
         return false;
     if (result == BELAY_OK) {

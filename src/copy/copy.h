@@ -133,10 +133,11 @@ int copy_remove(copy *c, uint64_t hash, const void *key, size_t key_length, stru
 
 /*
  * Large values are filled in place by whoever writes them (possibly another node, one-sided): reserve the entry, fill the
- * value at *value_at, commit. A reservation's header is an effect too (log scans must get past it): push it.
+ * value at *value_at, commit. A reservation's header is an effect too (log scans must get past it): push it. @p client: who
+ * will fill it, as in struct copy_origin.
  */
-int copy_reserve(copy *c, const void *key, size_t key_length, size_t value_length, uint64_t *entry_at,
-                 uint64_t *value_at, struct copy_change *change);
+int copy_reserve(copy *c, const void *key, size_t key_length, size_t value_length, uint32_t client,
+                 uint64_t *entry_at, uint64_t *value_at, struct copy_change *change);
 /* Write into a reservation; for callers on this node. @p from: offset in the value. Needs no lock. */
 void copy_fill(copy *c, uint64_t value_at, uint64_t from, const void *bytes, size_t length);
 /* Give the reserved entry a version and stage its slot. The caller names the key again; checked against the entry.
@@ -144,6 +145,8 @@ void copy_fill(copy *c, uint64_t value_at, uint64_t from, const void *bytes, siz
 int copy_commit(copy *c, uint64_t hash, const void *key, size_t key_length, uint64_t entry_at,
                 struct copy_origin origin, struct copy_change *change);
 int copy_abandon(copy *c, uint64_t entry_at, struct copy_change *change);
+/* A reservation of this client. @return false: it has none. */
+bool copy_reserved_by(const copy *c, uint32_t client, uint64_t *entry_at);
 
 /* Split the page of @p hash. The effects are already true here; push them. COPY_NEEDS_SEGMENTS or COPY_NEEDS_DRAIN first. */
 int copy_split(copy *c, uint64_t hash, struct copy_change *change);

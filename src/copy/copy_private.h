@@ -51,7 +51,7 @@ struct segment_list {
 
 struct reservation {
     uint64_t entry_at;
-    uint32_t value_length;
+    uint32_t value_length, client;
     uint16_t key_length;
 };
 

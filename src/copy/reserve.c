@@ -46,8 +46,8 @@ static void reserve_effects(const copy *c, struct copy_change *change, const str
         change_range(change, address_of(&c->view, place->segment + place->further, 0), LOG_FIRST, false);
 }
 
-int copy_reserve(copy *c, const void *key, size_t key_length, size_t value_length, uint64_t *entry_at,
-                 uint64_t *value_at, struct copy_change *change)
+int copy_reserve(copy *c, const void *key, size_t key_length, size_t value_length, uint32_t client,
+                 uint64_t *entry_at, uint64_t *value_at, struct copy_change *change)
 {
     int result = change_check_lengths(key, key_length, value_length);
     if (result != BELAY_OK)
@@ -67,8 +67,10 @@ int copy_reserve(copy *c, const void *key, size_t key_length, size_t value_lengt
                                 .value_length = (uint32_t)value_length};
     entry_write(c, at, &draft);
     log_pin(c, at, bytes);
-    c->reservations[c->reservation_count++] = (struct reservation){at, (uint32_t)value_length,
-                                                                   (uint16_t)key_length};
+    c->reservations[c->reservation_count++] = (struct reservation){.entry_at = at,
+                                                                   .value_length = (uint32_t)value_length,
+                                                                   .client = client,
+                                                                   .key_length = (uint16_t)key_length};
     change_begin(change, c->version);
     reserve_effects(c, change, &place, at, key_length);
     *value_at = log_advance(at, ENTRY_HEADER + key_length, c->view.segment_size);
@@ -135,4 +137,14 @@ int copy_abandon(copy *c, uint64_t entry_at, struct copy_change *change)
     log_dead(c, entry_at, bytes);
     forget(c, reservation);
     return BELAY_OK;
+}
+
+bool copy_reserved_by(const copy *c, uint32_t client, uint64_t *entry_at)
+{
+    for (uint32_t i = 0; i < c->reservation_count; ++i)
+        if (c->reservations[i].client == client) {
+            *entry_at = c->reservations[i].entry_at;
+            return true;
+        }
+    return false;
 }

@@ -405,7 +405,7 @@ int world_put_reserved(struct world *w, uint32_t key, uint32_t length, bool comm
     struct copy_change change;
     int result;
     do
-        result = copy_reserve(w->copy[PRIMARY], key_memory, key_length, length, &entry_at, &value_at,
+        result = copy_reserve(w->copy[PRIMARY], key_memory, key_length, length, 1, &entry_at, &value_at,
                               &change);
     while (result != BELAY_OK && (result = satisfy(w, result, bytes, key, false)) == BELAY_OK);
     if (result != BELAY_OK)
