@@ -16,15 +16,20 @@ static char wanted[64];
 static atomic_int left; /* passes until the fault; 0: none wanted */
 static int signal_wanted = SIGKILL;
 
+/* The first of the faults in the list that is meant for this node. */
 void fault_init(int node)
 {
     const char *text = getenv("BELAY_TEST_KILL");
-    int count = 0, where = node;
-    char how[8] = "";
-    if (!text || sscanf(text, "%63[^:]:%d:%d:%7s", wanted, &count, &where, how) < 2 || where != node)
+    for (const char *next; text; text = next ? next + 1 : NULL) {
+        int count = 0, where = node;
+        char how[8] = "";
+        next = strchr(text, ',');
+        if (sscanf(text, "%63[^:,]:%d:%d:%7[^,]", wanted, &count, &where, how) < 2 || where != node)
+            continue;
+        signal_wanted = strcmp(how, "stop") == 0 ? SIGSTOP : SIGKILL;
+        atomic_store(&left, count);
         return;
-    signal_wanted = strcmp(how, "stop") == 0 ? SIGSTOP : SIGKILL;
-    atomic_store(&left, count);
+    }
 }
 
 void fault_point(const char *name)

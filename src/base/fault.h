@@ -3,7 +3,7 @@
  * @file fault.h
  * Named places where tests let a node die: FAULT_POINT("push-before-slot"). Nothing at all unless configured with
  * --enable-fault-points. Then BELAY_TEST_KILL=name:count[:node] ends the process with SIGKILL when it comes to that place for the
- * count-th time, and =name:count:node:stop stops it with SIGSTOP.
+ * count-th time, and =name:count:node:stop stops it with SIGSTOP. Several, with commas between, are for several nodes.
  */
 #ifndef BELAY_FAULT_H
 #define BELAY_FAULT_H
