@@ -33,6 +33,7 @@ include tests/fuzz/local.mk
 include tests/fortran/local.mk
 include tests/mpi/stage.mk
 include tests/failover/join.mk
+include tests/failover/local.mk
 include tests/mpi/local.mk
 
 .PHONY: check_programs

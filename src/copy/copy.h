@@ -203,6 +203,8 @@ bool copy_releasable(const copy *c, uint32_t *logical);
  * Errors: PROTOCOL (damaged: a slot without its entry), NO_MEMORY.
  */
 int copy_rebuild(copy *c, uint64_t *repaired);
+/* Forget what copy_rebuild() found out: this is a mirror again, whose primary alone decides what a segment is used for. */
+void copy_mirror(copy *c);
 
 /* A request that the log of a rebuilt copy tells of. */
 struct copy_applied {

@@ -405,6 +405,11 @@ static int rebuild(struct rebuilding *r)
     return result;
 }
 
+void copy_mirror(copy *c)
+{
+    begin(c);
+}
+
 int copy_rebuild(copy *c, uint64_t *repaired)
 {
     struct rebuilding *r = calloc(1, sizeof *r);

@@ -55,6 +55,7 @@ static int handle_query(belay_node *node, int peer, const struct message_header 
     if (result == BELAY_OK) {
         answer.complete = partition->complete;
         answer.version = copy_version(partition->copy);
+        copy_mirror(partition->copy);
     }
     spin_release(&partition->lock);
     node_reply(node, peer, header->call, result, &answer, result == BELAY_OK ? sizeof answer : 0);
