@@ -1,0 +1,8 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Jobs that lose ranks; tests/manifest says how they are run.
+EXTRA_DIST += tests/failover/job tests/failover/points tests/failover/random
+
+check_PROGRAMS += tests/failover/under_load
+tests_failover_under_load_SOURCES = tests/failover/board.c tests/failover/board.h tests/failover/hot.c \
+    tests/failover/load.h tests/failover/own.c tests/failover/relaxed.c tests/failover/under_load.c
+tests_failover_under_load_LDADD = $(TEST_LIBS)
