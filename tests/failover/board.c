@@ -70,3 +70,15 @@ int board_first(const struct board *board, const struct job *job)
         ++rank;
     return rank;
 }
+
+void board_verdict(const struct job *job)
+{
+    char path[512];
+    snprintf(path, sizeof path, "%s/verdict.%d", getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp", job->rank);
+    FILE *file = fopen(path, "w");
+    if (file) {
+        fputs(report_failures() == 0 ? "passed\n" : "failed\n", file);
+        fclose(file);
+    }
+    _exit(report_failures() == 0 ? JOB_PASSED : JOB_FAILED);
+}

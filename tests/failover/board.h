@@ -60,6 +60,9 @@ bool board_ended(const struct board *board, int rank);
 /* All ranks that live come here. Those that die meanwhile are not waited for. */
 void board_barrier(struct board *board, const struct job *job);
 
+/* Leave this survivor's verdict in a file of its own in $TMPDIR, which tests/failover/job counts, and end without MPI. */
+void board_verdict(const struct job *job) __attribute__((noreturn));
+
 /* The lowest rank that lives. */
 int board_first(const struct board *board, const struct job *job);
 
