@@ -119,6 +119,29 @@ static void backups_as_for_ignite(void **state)
     assert_int_equal(settings.origins[CACHE_BACKUPS].column, 17);
 }
 
+/* The two XML examples of that page and their C equivalents are one and the same. */
+static void the_same_in_c(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *xml;
+        belay_cache_config config;
+    } examples[] = {
+        {ONE_CACHE(SET("name", "cacheName") SET("cacheMode", "PARTITIONED") SET("backups", "1")),
+         {.name = "cacheName", .cache_mode = BELAY_CACHE_PARTITIONED, .backups = 1}},
+        {ONE_CACHE(SET("name", "cacheName") SET("backups", "1") SET("writeSynchronizationMode", "FULL_SYNC")),
+         {.name = "cacheName", .backups = 1, .write_synchronization_mode = BELAY_FULL_SYNC}},
+    };
+    for (size_t i = 0; i < sizeof examples / sizeof examples[0]; ++i) {
+        const struct cache_settings by_file = only_cache(examples[i].xml);
+        struct cache_settings by_struct;
+        struct settings_difference difference;
+        assert_int_equal(settings_resolve_cache(&examples[i].config, NULL, &by_struct), BELAY_OK);
+        if (settings_compare_cache(&by_file, &by_struct, &difference))
+            fail_msg("%s: %s, %s", difference.field, difference.left, difference.right);
+    }
+}
+
 /* The same page in its older form: dots for what is left out, tabs, no sheet around it. */
 static void dots_for_what_is_left_out(void **state)
 {
@@ -500,6 +523,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
 #define TEST(function) cmocka_unit_test_setup(function, quiet)
         TEST(backups_as_for_ignite),
+        TEST(the_same_in_c),
         TEST(dots_for_what_is_left_out),
         TEST(every_property_of_a_cache),
         TEST(a_single_bean_is_a_document),
