@@ -299,7 +299,7 @@ static int work(struct stage *stage, belay_node *node)
         stage->progress = progress_open((enum progress_style)stage->options.style);
     int status = EXIT_BROKEN;
     losses_watch(&stage->losses, node, stage->ranks);
-    int result = board_open(&stage->board, node);
+    int result = board_open(&stage->board, node, stage->options.backups);
     if (result != BELAY_OK)
         goto close_progress;
     result = crew_open(&stage->board, &stage->losses, stage->progress ? watch : NULL, stage->progress,

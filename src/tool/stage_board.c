@@ -6,11 +6,11 @@
 
 enum { NOTICE_KEY_MAX = 40, BOARD_PARTITIONS = 16, GET_AT_ONCE = 256 };
 
-int board_open(struct stage_board *board, belay_node *node)
+int board_open(struct stage_board *board, belay_node *node, unsigned backups)
 {
     const belay_cache_config config = {
         .name = "stage-board",
-        .backups = 1,
+        .backups = backups > 1 ? backups : 1,
         .write_synchronization_mode = BELAY_FULL_SYNC,
         .partitions = BOARD_PARTITIONS,
     };

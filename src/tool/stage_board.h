@@ -2,7 +2,7 @@
 /**
  * @file stage_board.h
  * The notice board by which the ranks of a stage job coordinate: a small cache of its own, FULL_SYNC and with
- * a backup. MPI is not used once the node is open, so the ranks that are left when one dies still have what it had
+ * backups. MPI is not used once the node is open, so the ranks that are left when one dies still have what it had
  * pinned there, and need no call of MPI that would wait for it.
  *
  * A notice is named by a word and two numbers. Any thread may call. Results are those of the Belay calls
@@ -25,7 +25,8 @@ struct notice {
     uint32_t pass, index;
 };
 
-int board_open(struct stage_board *board, belay_node *node);
+/* @p backups of the files: the board has as many, but at least one. */
+int board_open(struct stage_board *board, belay_node *node, unsigned backups);
 void board_close(struct stage_board *board);
 
 int board_put(struct stage_board *board, struct notice notice, const void *value, size_t length);
