@@ -43,3 +43,21 @@ AC_DEFUN([BELAY_PEERS], [
     PKG_CHECK_MODULES([LIBMEMCACHED], [libmemcached], [belay_libmemcached=yes], [belay_libmemcached=no])
     AM_CONDITIONAL([HAVE_LIBMEMCACHED], [test $belay_libmemcached = yes])
 ])
+
+# BELAY_SUNDIALS: the hydrogen example needs it, and libpng; nothing else does.
+AC_DEFUN([BELAY_SUNDIALS], [
+    PKG_CHECK_MODULES([PNG], [libpng >= 1.6], [belay_png=yes], [belay_png=no])
+    belay_sundials=no
+    SUNDIALS_LIBS="-lsundials_cvode -lsundials_nvecserial -lsundials_sunmatrixdense -lsundials_sunlinsoldense"
+    belay_save_LIBS=$LIBS
+    LIBS="$SUNDIALS_LIBS $LIBS -lm"
+    AC_CACHE_CHECK([for SUNDIALS 6], [belay_cv_sundials],
+        [AC_LINK_IFELSE([AC_LANG_PROGRAM([[#include <cvode/cvode.h>]],
+            [[SUNContext context; return SUNContext_Create(NULL, &context) || !CVodeCreate(CV_BDF, context);]])],
+            [belay_cv_sundials=yes], [belay_cv_sundials=no])])
+    LIBS=$belay_save_LIBS
+    AS_IF([test $belay_cv_sundials = yes && test $belay_png = yes], [belay_sundials=yes],
+        [AC_MSG_NOTICE([no SUNDIALS or no libpng, so no hydrogen example; on Debian: apt-get install libsundials-dev libpng-dev])])
+    AC_SUBST([SUNDIALS_LIBS])
+    AM_CONDITIONAL([HAVE_SUNDIALS], [test $belay_sundials = yes])
+])

@@ -19,6 +19,7 @@ Belay $PACKAGE_VERSION is configured:
   sanitizer    $enable_sanitize
   werror       $enable_werror
   unit tests   $belay_cmocka
+  hydrogen     $belay_sundials
 
 EOF
 ])

@@ -34,7 +34,6 @@ contains
         call refused(belay_open(alone, node, belay_config(failure_timeout_ms=-1)), 'failure_timeout_ms')
         call refused(belay_open(alone, node, belay_config(progress_core=-1)), 'progress_core')
         call refused(belay_open(alone, node, belay_config(device=text)), 'device')
-        call refused(belay_open(alone, node, belay_config(config_file='/nowhere/' // text)), 'config_file')
         call refused(belay_open(alone, node, belay_config(join_room=-1, address_file='/nowhere/' // text)), 'join_room')
         call refused(belay_open(alone, node, belay_config(config_file='/nowhere/' // text)), 'config_file')
         call check(index(belay_last_error(), '/nowhere/yyy') > 0, 'its name is in: ' // belay_last_error())
