@@ -53,7 +53,7 @@ static int all_copies(belay_cache *cache, bool *all)
         int result = partitions_state(cache, i, &state);
         if (result != BELAY_OK)
             return result;
-        *all = state.lost || state.copies_complete >= copies_possible(cache);
+        *all = state.lost || (state.copies_restoring == 0 && state.copies_complete >= copies_possible(cache));
     }
     return BELAY_OK;
 }

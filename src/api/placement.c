@@ -42,7 +42,7 @@ int belay_backups_of(const belay_cache *cache, int partition, int *nodes, int ca
     if (result != BELAY_OK)
         return result;
     int count = 0;
-    for (int i = 1; i < cache->copies; ++i) {
+    for (int i = 1; i < cache->places; ++i) {
         int holder = cache_holder(cache, (uint32_t)partition, i);
         if (holder >= 0 && count++ < capacity)
             nodes[count - 1] = holder;

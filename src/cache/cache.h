@@ -37,9 +37,10 @@ struct belay_cache {
     belay_node *node;
     uint16_t number;
     uint8_t sync; /* belay_sync */
-    int copies;   /* of each partition */
+    int copies;   /* of each partition, as configured */
+    int places; /* holders that a partition can have: one more, for a node that joined and will replace another */
     uint32_t partition_count;
-    atomic_int *holders; /* node ids: [partition * copies + i], the primary first; -1: nobody. See map.h */
+    atomic_int *holders; /* node ids: [partition * places + i], the primary first; -1: nobody. See map.h */
     struct partition *partitions;
     struct holder *peers; /* by node id */
     struct counters *counters;
@@ -58,7 +59,7 @@ struct belay_cache {
 
 static inline int cache_holder(const belay_cache *cache, uint32_t partition, int i)
 {
-    return atomic_load_explicit(&cache->holders[partition * (uint32_t)cache->copies + (uint32_t)i],
+    return atomic_load_explicit(&cache->holders[partition * (uint32_t)cache->places + (uint32_t)i],
                                 memory_order_acquire);
 }
 

@@ -3,7 +3,8 @@
  * @file map.h
  * Which nodes hold the copies of a cache's partitions: a function of the history of views alone, so that all nodes agree
  * without a word. From one view to the next, holders that are left out drop out, those that stay move up, and further
- * servers take the free places. So the first holder is the primary, and of those behind it the newest may still be waiting
+ * servers take the free places. A server that joins gets copies beside the others; when it has them, a view that `trims` takes as many
+ * from others. So the first holder is the primary, and of those behind it the newest may still be waiting
  * for their copies.
  *
  * Threads: any may read a holder; a change is made under the state lock.
@@ -26,9 +27,9 @@ struct map_change {
     bool fresh; /* and others begin with empty copies */
 };
 
-/* Go on to the next view. @p holders is changed. */
-int map_advance(const belay_cache *cache, uint32_t partition, const struct view_set *next, int *holders,
-                struct map_change *change);
+/* Go on from one view to the next. @p holders is changed. */
+int map_advance(const belay_cache *cache, uint32_t partition, const struct view_set *before,
+                const struct view_set *next, int *holders, struct map_change *change);
 
 /* Do lost partitions of the cache begin anew with this view? */
 bool map_resets(const belay_cache *cache, const struct view_set *next);

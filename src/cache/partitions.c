@@ -73,12 +73,12 @@ int partitions_make(belay_cache *cache, uint32_t number)
 {
     struct partition *partition = &cache->partitions[number];
     int holders[PARTITION_BACKUPS_MAX + 1];
-    for (int i = 0; i < cache->copies; ++i)
+    for (int i = 0; i < cache->places; ++i)
         holders[i] = cache_holder(cache, number, i);
     uint64_t descriptor = cache->block_offset + (uint64_t)number * DESCRIPTOR_SIZE;
     uint64_t spare = descriptor + (uint64_t)cache->partition_count * DESCRIPTOR_SIZE;
     int result = partition_init(partition, cache->node, cache->number, number, holders,
-                                (unsigned)cache->copies, descriptor, spare, !cache->node->joined);
+                                (unsigned)cache->places, descriptor, spare, !cache->node->joined);
     partition->unpark = serve_unpark;
     partition->begin_empty = begin_empty;
     partition->name_cache = name_cache;
@@ -129,7 +129,7 @@ static void update_partition(belay_cache *cache, uint32_t number)
         note_found(cache, number);
     if (!change.changed)
         return;
-    for (int i = 0; i < cache->copies; ++i)
+    for (int i = 0; i < cache->places; ++i)
         holders[i] = cache_holder(cache, number, i);
     if (cache->fetched)
         cache_forget_descriptor(cache, number);
@@ -202,6 +202,19 @@ int partitions_state(belay_cache *cache, uint32_t number, belay_partition_state 
                                      .copies_restoring = answer.restoring,
                                      .lost = lost || answer.lost};
     return BELAY_OK;
+}
+
+bool partitions_complete(belay_node *node)
+{
+    for (uint16_t number = 0; number < BELAY_CACHES_MAX; ++number) {
+        belay_cache *cache = cache_find(node, number);
+        for (uint32_t i = 0; cache && i < cache->partition_count; ++i) {
+            belay_partition_state state;
+            if (partitions_state(cache, i, &state) != BELAY_OK || state.copies_restoring > 0)
+                return false;
+        }
+    }
+    return true;
 }
 
 /* ---- Beginning lost partitions anew ---- */

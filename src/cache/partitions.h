@@ -19,6 +19,9 @@ void partitions_note_lost(belay_cache *cache, uint32_t number);
 /* belay_partition_state_of() */
 int partitions_state(belay_cache *cache, uint32_t number, belay_partition_state *state);
 
+/* Does every partition of all caches have all its copies? For a thread that may wait. */
+bool partitions_complete(belay_node *node);
+
 /* belay_reset_lost_partitions() */
 int partitions_reset_lost(belay_cache *cache);
 

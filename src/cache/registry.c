@@ -387,6 +387,7 @@ int registry_create(belay_node *node)
     }
     node->release = registry_destroy;
     node->tell_joiner = tell_joiner;
+    node->copies_complete = partitions_complete;
     coordinator_register(node);
     serve_register(node);
     partitions_register(node);

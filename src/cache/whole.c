@@ -207,9 +207,9 @@ static int verify_once(belay_cache *cache, uint32_t partition, belay_verify_repo
     int result = route_check(cache, partition);
     if (result != BELAY_OK)
         return result;
-    for (int i = 0; i < cache->copies; ++i)
+    for (int i = 0; i < cache->places; ++i)
         nodes[i] = cache_holder(cache, partition, i);
-    return verify_partition(cache->node, cache->number, partition, nodes, cache->copies, found);
+    return verify_partition(cache->node, cache->number, partition, nodes, cache->places, found);
 }
 
 /* From the beginning, if holders change meanwhile. */

@@ -89,3 +89,15 @@ int affinity_assign(const struct view *view, const struct node_set *members, uin
     free(candidates);
     return count;
 }
+
+bool affinity_would_hold(const struct view *view, const struct node_set *members, uint32_t partition,
+                         int copies, int node)
+{
+    int before = 0;
+    if (!view->members[node].server)
+        return false;
+    for (int i = 0; i < view->nodes; ++i)
+        before += i != node && view->members[i].server && node_set_has(members, i) &&
+                  affinity_weight(partition, i) > affinity_weight(partition, node);
+    return before < copies;
+}

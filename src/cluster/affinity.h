@@ -20,6 +20,10 @@
 int affinity_assign(const struct view *view, const struct node_set *members, uint32_t partition, int copies,
                     int kept, bool with_spares, int *nodes);
 
+/* Is the node among the first @p copies servers that want the partition? */
+bool affinity_would_hold(const struct view *view, const struct node_set *members, uint32_t partition,
+                         int copies, int node);
+
 /* How much a node wants a partition. */
 uint64_t affinity_weight(uint32_t partition, int node);
 

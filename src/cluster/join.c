@@ -18,7 +18,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { TALK_MS = 10000 };
+enum { TALK_MS = 10000, TRIM_LOOK_MS = 100 };
 
 /* MESSAGE_JOIN_KNOW */
 struct know {
@@ -101,8 +101,21 @@ static int handle_goodbye(belay_node *node, int peer, const struct message_heade
     return BELAY_OK;
 }
 
+static int handle_trim(belay_node *node, int peer, const struct message_header *header, const void *body,
+                       size_t length)
+{
+    (void)peer;
+    (void)header;
+    (void)body;
+    if (length != 0)
+        return BELAY_ERR_PROTOCOL;
+    membership_trim(node);
+    return BELAY_OK;
+}
+
 void join_register(belay_node *node)
 {
+    node_handle(node, MESSAGE_TRIM, handle_trim);
     node_handle(node, MESSAGE_JOIN_ID, handle_id);
     node_handle(node, MESSAGE_JOIN_KNOW, handle_know);
     node_handle(node, MESSAGE_JOIN, handle_join);
@@ -237,13 +250,27 @@ static void talk(belay_node *node, int socket)
     int result = tell_all(node, &know);
     if (result == BELAY_OK)
         result = let_in(node, know.id);
-    if (send_welcome(node, socket, result) == BELAY_OK && result == BELAY_OK)
-        log_info("node %d has joined", know.id);
+    if (send_welcome(node, socket, result) != BELAY_OK || result != BELAY_OK)
+        goto end;
+    log_info("node %d has joined", know.id);
+    node->listener.trim_wanted = node->listener.trim_wanted || theirs.settings.role != BELAY_ROLE_CLIENT;
 end:
     free(offer);
 }
 
 /* ---- The thread ---- */
+
+/* When a server that joined has its copies, others give theirs up. */
+static void trim_if_complete(belay_node *node)
+{
+    struct message_header header = {.type = MESSAGE_TRIM, .view = node->view->number};
+    if (node_excluded(node) || atomic_load(&node->closing) || !node->copies_complete(node))
+        return;
+    node->listener.trim_wanted = false;
+    for (int peer = 0; peer < node->view->nodes; ++peer)
+        if (view_alive(node->view, peer))
+            node_send(node, peer, &header, NULL, 0, FABRIC_QUEUE);
+}
 
 static void *answer(void *context)
 {
@@ -251,9 +278,11 @@ static void *answer(void *context)
     struct join_listener *listener = &node->listener;
     struct pollfd ready[2] = {{.fd = listener->socket, .events = POLLIN},
                               {.fd = listener->stop[0], .events = POLLIN}};
-    while (poll(ready, 2, -1) >= 0 || errno == EINTR) {
+    while (poll(ready, 2, listener->trim_wanted ? TRIM_LOOK_MS : -1) >= 0 || errno == EINTR) {
         if (ready[1].revents)
             break;
+        if (listener->trim_wanted)
+            trim_if_complete(node);
         int socket = ready[0].revents ? accept(listener->socket, NULL, NULL) : -1;
         if (socket < 0)
             continue;

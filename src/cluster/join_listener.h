@@ -11,6 +11,7 @@ struct join_listener {
     int stop[2]; /* pipe that ends the thread */
     pthread_t thread;
     bool running;
+    bool trim_wanted; /* the thread's: a server has joined, and others still hold what it will */
 };
 
 #endif

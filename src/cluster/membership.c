@@ -97,6 +97,7 @@ static void install(belay_node *node, const struct view_set *set)
     m->suspects = node_set_both(&m->suspects, &set->members);
     m->certain = node_set_both(&m->certain, &set->members);
     m->resets &= ~set->resets;
+    m->trim = m->trim && !set->trims;
     m->joins = node_set_minus(&m->joins, &set->members);
     m->promised = m->accepted_ballot = 0;
     m->has_accepted = m->lapsed = m->install_waits = false;
@@ -314,7 +315,7 @@ static void advance(belay_node *node);
 static void fill_proposal(belay_node *node)
 {
     struct membership *m = of(node);
-    m->proposal = (struct view_set){.resets = m->resets};
+    m->proposal = (struct view_set){.resets = m->resets, .trims = m->trim};
     for (int i = 0; i < NODE_SET_WORDS; ++i)
         m->proposal.members.words[i] = (members(node)->words[i] | m->joins.words[i]) & ~m->suspects.words[i];
 }
@@ -565,6 +566,12 @@ void membership_join(belay_node *node, int peer)
     node_attend(node);
 }
 
+void membership_trim(belay_node *node)
+{
+    of(node)->trim = true;
+    node_attend(node);
+}
+
 void membership_depart(belay_node *node, int peer)
 {
     node_set_add(&of(node)->departed, peer);
@@ -583,7 +590,7 @@ void membership_reset(belay_node *node, uint64_t caches)
 static bool change_wanted(const belay_node *node)
 {
     const struct membership *m = &node->membership;
-    return !node_set_empty(&m->suspects) || !node_set_empty(&m->joins) || m->resets != 0;
+    return !node_set_empty(&m->suspects) || !node_set_empty(&m->joins) || m->resets != 0 || m->trim;
 }
 
 static bool is_proposer(const belay_node *node)

@@ -28,6 +28,7 @@ struct membership {
     struct node_set certain;  /* of them, those that are dead for certain */
     struct node_set joins;    /* that will be let in */
     struct node_set departed; /* said goodbye: they touch nothing any more, and are not killed */
+    bool trim;                /* what was copied to nodes that joined can be given up elsewhere */
     uint64_t resets;          /* caches whose lost partitions are to begin anew */
     uint64_t suspected_at;    /* when the oldest of the present suspicions came up; clock_now() */
 
@@ -70,6 +71,9 @@ void membership_join(belay_node *node, int peer);
 
 /* A node has left in good order: nothing of it will come any more. */
 void membership_depart(belay_node *node, int peer);
+
+/* With the next view, copies that nodes which joined have by now are given up elsewhere. */
+void membership_trim(belay_node *node);
 
 /* With the next view, lost partitions of these caches begin anew. */
 void membership_reset(belay_node *node, uint64_t caches);

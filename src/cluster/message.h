@@ -56,6 +56,7 @@ enum message_type {
     MESSAGE_COPY_BEGIN,  /* call: a new copy comes */
     MESSAGE_COPY_FINISH, /* call: it is complete */
     MESSAGE_COPY_PULL,   /* call: send your copy */
+    MESSAGE_COPY_DROP,   /* the receiver's copy is not needed any more */
     MESSAGE_TYPES
 };
 

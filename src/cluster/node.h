@@ -99,6 +99,8 @@ struct belay_node {
     bool joined; /* this one did: it leaves by itself */
     /* What the upper layers have to tell a process that joins: to be freed. */
     int (*tell_joiner)(belay_node *node, void **bytes, size_t *length);
+    /* Is every copy complete, by all that this node can find out? */
+    bool (*copies_complete)(belay_node *node);
 
     struct mirror *mirror;             /* of the mirror layer */
     struct cache_registry *caches;     /* of the cache layer */

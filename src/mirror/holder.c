@@ -159,8 +159,23 @@ static int handle_pull(belay_node *node, int peer, const struct message_header *
     return BELAY_OK;
 }
 
+/* A node that joined holds it instead. In a view that does not hold here yet; it can only say the same. */
+static int handle_drop(belay_node *node, int peer, const struct message_header *header, const void *body,
+                       size_t length)
+{
+    struct copy_request_body request;
+    struct partition *partition = find(node, header, body, length, &request);
+    if (!partition || partition->primary != peer)
+        return BELAY_OK;
+    spin_acquire(&partition->lock);
+    partition_give_up_copy(partition);
+    spin_release(&partition->lock);
+    return BELAY_OK;
+}
+
 void mirror_handle_copies(belay_node *node)
 {
+    node_handle(node, MESSAGE_COPY_DROP, handle_drop);
     node_handle(node, MESSAGE_COPY_QUERY, handle_query);
     node_handle(node, MESSAGE_COPY_ADOPT, handle_adopt);
     node_handle(node, MESSAGE_COPY_BEGIN, handle_begin);

@@ -44,6 +44,9 @@ void partition_release_at(struct partition *partition, struct backup *backup, ui
 int backup_remember(struct backup *backup, uint32_t first, uint32_t count, uint64_t descriptor_offset,
                     const uint32_t *physical);
 
+/* The copy here is of no use any more, and nobody writes to it. The lock is held. */
+void partition_give_up_copy(struct partition *partition);
+
 /* Wait no more for a backup: its place is free. The lock is held. */
 void partition_drop_backup(struct partition *partition, int i);
 

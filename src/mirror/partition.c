@@ -140,12 +140,25 @@ static void add_backup(struct partition *partition, int node, enum backup_state 
         resync_wanted(partition->node);
 }
 
+/* It gives its copy up when this arrives, behind all pushes. */
+static void tell_dropped(struct partition *partition, int node)
+{
+    struct message_header header = {
+        .type = MESSAGE_COPY_DROP, .cache = partition->cache, .view = partition->node->view->number};
+    struct copy_request_body body = {.partition = partition->number};
+    struct iovec part = {&body, sizeof body};
+    if (view_alive(partition->node->view, node))
+        node_send(partition->node, node, &header, &part, 1, FABRIC_QUEUE);
+}
+
 static void keep_backups(struct partition *partition, const int *nodes, enum backup_state state_of_new)
 {
     for (int i = 0; i < partition->backup_count; ++i)
         if (partition->backups[i].node >= 0 &&
-            !holds(nodes + 1, partition->backup_count, partition->backups[i].node))
+            !holds(nodes + 1, partition->backup_count, partition->backups[i].node)) {
+            tell_dropped(partition, partition->backups[i].node);
             partition_drop_backup(partition, i);
+        }
     for (int i = 1; i <= partition->backup_count; ++i)
         if (nodes[i] >= 0 && place_of(partition, nodes[i]) < 0)
             add_backup(partition, nodes[i], state_of_new);
@@ -161,6 +174,15 @@ static void drop_incoming_of_lost(struct partition *partition)
     partition->source = -1;
 }
 
+void partition_give_up_copy(struct partition *partition)
+{
+    copy_destroy(partition->incoming);
+    copy_destroy(partition->copy);
+    partition->copy = partition->incoming = NULL;
+    partition->source = -1;
+    partition->complete = false;
+}
+
 static void hold_copy(struct partition *partition, bool fresh)
 {
     if (!partition->copy && make_copy(partition) != BELAY_OK)
@@ -173,10 +195,13 @@ void partition_reassign(struct partition *partition, const int *nodes, bool fres
     int me = partition->node->id;
     spin_acquire(&partition->lock);
     bool was_primary = partition_is_primary(partition);
+    int before = partition->primary;
     partition->primary = nodes[0];
     drop_incoming_of_lost(partition);
     if (holds(nodes, partition->backup_count + 1, me))
         hold_copy(partition, fresh);
+    else if (partition->copy && partition->primary != before)
+        partition_give_up_copy(partition); /* the former primary is gone: it pushes no more */
     if (nodes[0] == me && partition->copy) {
         keep_backups(partition, nodes, fresh ? BACKUP_COMPLETE : BACKUP_WAITING);
         if (fresh)

@@ -26,7 +26,10 @@ enum { KEYS = 2000, VALUE = 3000 };
 
 static const belay_cache_config config = {
     .name = "joined", .backups = 2, .write_synchronization_mode = BELAY_FULL_SYNC, .partitions = 32};
-static belay_cache *cache;
+/* With one backup: the two that are left hold everything when the replacement joins, which then takes a share. */
+static const belay_cache_config shared_config = {
+    .name = "shared", .backups = 1, .write_synchronization_mode = BELAY_FULL_SYNC, .partitions = 32};
+static belay_cache *cache, *shared;
 static belay_node *node;
 
 static void make_value(uint32_t key, char *value)
@@ -41,6 +44,7 @@ static void put_keys(uint32_t first, uint32_t end)
     for (uint32_t key = first; key < end; ++key) {
         make_value(key, value);
         CHECK_OK(belay_put(cache, &key, sizeof key, value, VALUE, NULL));
+        CHECK_OK(belay_put(shared, &key, sizeof key, value, VALUE, NULL));
     }
 }
 
@@ -51,6 +55,8 @@ static void check_keys(uint32_t first, uint32_t end)
         size_t length = 0;
         make_value(key, expected);
         CHECK_OK(belay_get(cache, &key, sizeof key, value, VALUE, &length));
+        CHECK(length == VALUE && memcmp(value, expected, VALUE) == 0, "key %u has another value", key);
+        CHECK_OK(belay_get(shared, &key, sizeof key, value, VALUE, &length));
         CHECK(length == VALUE && memcmp(value, expected, VALUE) == 0, "key %u has another value", key);
     }
 }
@@ -74,14 +80,49 @@ static void await_nodes(int count)
         nanosleep(&(struct timespec){0, 2000000}, NULL);
 }
 
-static void check_copies(void)
+static void check_copies_of(belay_cache *checked)
 {
     belay_verify_report report;
-    at("waiting for copies");
-    CHECK_OK(belay_await_copies(cache, 20000));
+    CHECK_OK(belay_await_copies(checked, 20000));
     CHECK_OK(belay_flush(node));
-    CHECK_OK(belay_verify(cache, &report));
+    CHECK_OK(belay_verify(checked, &report));
     CHECK(report.differences == 0 && report.damaged == 0, "copies differ");
+}
+
+static void check_copies(void)
+{
+    at("waiting for copies");
+    check_copies_of(cache);
+    check_copies_of(shared);
+}
+
+static int partitions_here(void)
+{
+    int here = 0, nodes[16];
+    for (int i = 0; i < belay_partition_count(shared); ++i) {
+        int count = belay_backups_of(shared, i, nodes, 16);
+        for (int backup = 0; backup < count; ++backup)
+            here += nodes[backup] == belay_node_id(node);
+    }
+    return here;
+}
+
+static bool all_have_two_copies(void)
+{
+    belay_partition_state state;
+    for (int i = 0; i < belay_partition_count(shared); ++i)
+        if (!CHECK_OK(belay_partition_state_of(shared, i, &state)) || state.copies_complete != 2 ||
+            state.copies_restoring != 0)
+            return false;
+    return true;
+}
+
+/* What it joined for: about two thirds of the partitions, which have two copies again when others have given theirs up. */
+static void await_share(void)
+{
+    at("waiting for a share");
+    while (partitions_here() < 10 || !all_have_two_copies())
+        nanosleep(&(struct timespec){0, 2000000}, NULL);
 }
 
 static void leave(const char *name, const char *text)
@@ -123,6 +164,7 @@ static void server(void)
 {
     say("the replacement is there");
     await("checked");
+    await_share();
     belay_partition_state state;
     for (int i = 0; i < belay_partition_count(cache); ++i) {
         CHECK_OK(belay_partition_state_of(cache, i, &state));
@@ -167,7 +209,8 @@ int main(int argc, char **argv)
         result = belay_join(file, &settings, &node);
     }
     watchdog_start(role, rank, 60);
-    if (!CHECK_OK(result) || !CHECK_OK(belay_cache_open(node, &config, &cache))) {
+    if (!CHECK_OK(result) || !CHECK_OK(belay_cache_open(node, &config, &cache)) ||
+        !CHECK_OK(belay_cache_open(node, &shared_config, &shared))) {
         leave_verdict(role, rank);
         _exit(1);
     }
