@@ -16,7 +16,6 @@
 #include <sys/statvfs.h>
 
 enum { MIB = 1 << 20, SHM_OF_PROCESS = 8 * MIB /* what Open MPI's own shared memory takes of /dev/shm */ };
-static const uint64_t pinned_default_most = (uint64_t)1 << 30; /* of arena_size = auto */
 
 /* A number in a line "KEY: NUMBER" or alone in a file; 0 if it is not there. */
 static uint64_t number_in(const char *path, const char *key)
@@ -60,6 +59,8 @@ static void check_memory(struct doctor *doctor)
 }
 
 #ifdef HAVE_VERBS
+static const uint64_t pinned_default_most = (uint64_t)1 << 30; /* of arena_size = auto */
+
 static void check_locked(struct doctor *doctor)
 {
     static const char fix[] =
