@@ -181,7 +181,7 @@ int main(int argc, char **argv)
         MPI_Abort(MPI_COMM_WORLD, 1);
     }
     if (!open_all(node, &simulation) || !simulate(&simulation))
-        MPI_Abort(MPI_COMM_WORLD, 1);
+        _exit(1); /* the others go on, as if this rank had been killed */
     fflush(stdout);
     bool all_live = crew_living(&simulation.crew) == simulation.crew.ranks;
     chemistry_close(&simulation.chemistry);
