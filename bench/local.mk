@@ -35,6 +35,12 @@ bench_peers_memcached_CPPFLAGS = $(bench_flags) $(LIBMEMCACHED_CFLAGS)
 bench_peers_memcached_LDADD = $(LIBMEMCACHED_LIBS) -lm
 endif
 
+check_PROGRAMS += bench/failover/kills
+bench_failover_kills_SOURCES = bench/failover/kills.c bench/failover/notes.c bench/failover/notes.h \
+    bench/failover/restore.c bench/support/check.h bench/support/clock.h bench/support/random.h
+bench_failover_kills_CPPFLAGS = $(bench_flags)
+bench_failover_kills_LDADD = $(bench_libs)
+
 EXTRA_DIST += bench/suites
 .PHONY: bench_programs
 bench_programs: $(check_PROGRAMS)

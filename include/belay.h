@@ -398,7 +398,8 @@ typedef enum belay_event_kind {
     BELAY_EVENT_PARTITION_PROMOTED, /**< this node is the primary of `partition` of `cache` now, and serves it */
     BELAY_EVENT_PARTITION_LOST,     /**< no copy of `partition` of `cache` is left */
     BELAY_EVENT_PARTITION_RESTORED, /**< a copy of `partition` of `cache` is complete on `node` */
-    BELAY_EVENT_EXCLUDED            /**< this node has been left out of the job */
+    BELAY_EVENT_EXCLUDED,           /**< this node has been left out of the job */
+    BELAY_EVENT_NODE_SUSPECTED /**< `node` is taken for dead: the others begin to agree on a view without it */
 } belay_event_kind;
 
 typedef struct belay_event {

@@ -527,6 +527,9 @@ void membership_suspect(belay_node *node, int peer, bool certain, bool tell)
         return;
     if (node_set_empty(&m->suspects))
         m->suspected_at = clock_now();
+    if (!node_set_has(&m->suspects, peer))
+        events_add(node, &(belay_event){
+                             .kind = BELAY_EVENT_NODE_SUSPECTED, .view = node->view->number, .node = peer});
     node_set_add(&m->suspects, peer);
     if (certain)
         node_set_add(&m->certain, peer);

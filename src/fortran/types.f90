@@ -141,6 +141,7 @@ module belay_types
     integer(c_int), parameter :: BELAY_EVENT_PARTITION_LOST = 5
     integer(c_int), parameter :: BELAY_EVENT_PARTITION_RESTORED = 6
     integer(c_int), parameter :: BELAY_EVENT_EXCLUDED = 7
+    integer(c_int), parameter :: BELAY_EVENT_NODE_SUSPECTED = 8
 
     ! ---- Laid out in memory as in C
 
