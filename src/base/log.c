@@ -38,7 +38,7 @@ static void print_line(enum log_level level, const char *text)
     (void)written;
 }
 
-int log_error(int code, const char *format, ...)
+int(log_error)(int code, const char *format, ...)
 {
     va_list arguments;
     va_start(arguments, format);
@@ -49,7 +49,7 @@ int log_error(int code, const char *format, ...)
     return code;
 }
 
-int log_quiet(int code, const char *format, ...)
+int(log_quiet)(int code, const char *format, ...)
 {
     va_list arguments;
     va_start(arguments, format);

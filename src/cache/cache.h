@@ -114,7 +114,7 @@ const struct arena_view *cache_arena_of(belay_node *node, int peer);
 int registry_create(belay_node *node);
 void registry_destroy(belay_node *node); /* all caches with it */
 
-int registry_open(belay_node *node, const belay_cache_config *config, belay_cache **cache);
+int registry_open(belay_node *node, const belay_cache_config *config, belay_cache **out);
 void registry_close(belay_cache *cache);
 
 /* What another node's registry told this one, which joined: if it is a server, it has all caches from now on. */

@@ -79,7 +79,8 @@ static int request_piece(belay_cache *cache, int primary, const struct read_key 
         return log_error(BELAY_ERR_PROTOCOL, "get: node %d gave a malformed answer", primary);
     *value = answer.value;
     *length = call.length - sizeof answer.value;
-    memcpy(piece, answer.bytes, *length);
+    if (*length > 0)
+        memcpy(piece, answer.bytes, *length);
     return BELAY_OK;
 }
 
@@ -92,8 +93,8 @@ static int request_value(belay_cache *cache, int primary, const struct read_key 
     do {
         size_t room = capacity - wire.from, came;
         wire.wanted = (uint32_t)(room < WIRE_VALUE_ROOM ? room : WIRE_VALUE_ROOM);
-        int status = request_piece(cache, primary, key, &wire, (unsigned char *)buffer + wire.from, &value,
-                                   &came);
+        unsigned char *piece = buffer ? (unsigned char *)buffer + wire.from : NULL;
+        int status = request_piece(cache, primary, key, &wire, piece, &value, &came);
         if (status != BELAY_OK)
             return status;
         result->version = value.version;

@@ -11,7 +11,7 @@
 /* Make one partition by the cache's map. */
 int partitions_make(belay_cache *cache, uint32_t number);
 
-struct partition *partitions_find(belay_node *node, uint16_t cache, uint32_t number);
+struct partition *partitions_find(belay_node *node, uint16_t number, uint32_t index);
 struct partition *partitions_walk(belay_node *node, const struct partition *before);
 
 void partitions_note_lost(belay_cache *cache, uint32_t number);

@@ -260,7 +260,7 @@ static void take_back(belay_cache *cache)
 static int open_once(belay_node *node, const struct cache_settings *settings, belay_cache **out)
 {
     struct open_answer agreed;
-    belay_cache *cache;
+    belay_cache *cache = NULL;
     int result = ask_coordinator(node, settings, &agreed);
     if (result != BELAY_OK)
         return result;

@@ -161,7 +161,7 @@ static int exchange_addresses(struct bootstrap *b)
     struct fabric_address *all = malloc((size_t)b->size * sizeof *all);
     int result = agree(b, all ? BELAY_OK
                               : log_error(BELAY_ERR_NO_MEMORY, "no memory for %d addresses", b->size));
-    if (result != BELAY_OK)
+    if (result != BELAY_OK || !all)
         goto free_addresses;
     fabric_local_address(b->assembly.node->fabric, &mine);
     int error = MPI_Allgather(&mine, sizeof mine, MPI_BYTE, all, sizeof mine, MPI_BYTE, b->communicator);

@@ -6,8 +6,8 @@
 #include "cluster/node.h"
 
 /* The fabric's callbacks; the context is the node. */
-void dispatch_message(void *node, int peer, const void *message, size_t length);
-void dispatch_lost(void *node, int peer, const char *why);
+void dispatch_message(void *context, int peer, const void *message, size_t length);
+void dispatch_lost(void *context, int peer, const char *why);
 
 /* Have no more to do with a peer: its link is cut and its calls end. Under the state lock. */
 void dispatch_cut(belay_node *node, int peer, const char *why);

@@ -128,13 +128,13 @@ static bool walk_pieces(const struct reading *reading, uint64_t at, const unsign
         const unsigned char *memory = memory_at(reading->view, reading->descriptor, at);
         if (!memory)
             return false;
-        if (copy_to) {
-            racy_copy(copy_to, memory, piece);
-            copy_to += piece;
-        } else {
+        if (equal_to) {
             if (!racy_equal(equal_to, memory, piece))
                 return false;
             equal_to += piece;
+        } else {
+            racy_copy(copy_to, memory, piece);
+            copy_to += piece;
         }
         length -= piece;
         at = next_piece(reading->view, at);
@@ -152,6 +152,8 @@ static __attribute__((noinline)) int read_pieces(const struct reading *reading, 
         return OTHER_KEY;
     if (value_length > reading->capacity)
         return BELAY_ERR_TRUNCATED;
+    if (value_length == 0)
+        return BELAY_OK;
     uint64_t value_at = log_advance(entry_at, sizeof(struct entry_header) + key->length,
                                     reading->view->segment_size);
     return walk_pieces(reading, value_at, NULL, reading->buffer, value_length) ? BELAY_OK : READ_AGAIN;

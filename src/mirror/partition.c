@@ -76,7 +76,7 @@ void partition_destroy(struct partition *partition)
         next = freed->next;
         free(freed);
     }
-    for (int i = 0; i < partition->backup_count; ++i)
+    for (int i = 0; partition->backups && i < partition->backup_count; ++i)
         free(partition->backups[i].physical);
     copy_destroy(partition->incoming);
     copy_destroy(partition->copy);

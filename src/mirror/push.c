@@ -107,7 +107,7 @@ static fabric_ticket push_to(struct partition *partition, struct backup *backup,
         push.last = i + 1 == change->effect_count;
         if (slot_follows)
             FAULT_POINT("push-before-entry");
-        else if (push.last && effect->is_word && i > 0)
+        if (push.last && effect->is_word && i > 0)
             FAULT_POINT("push-before-slot");
         push.waited = (waited && (slot_follows || (push.last && !effect->is_word))) || (push.last && settle);
         write_effect(&push, effect);

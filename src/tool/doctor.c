@@ -122,8 +122,7 @@ static const char doc[] =
 
 int command_doctor(int argc, char **argv)
 {
-    static const struct argp_option no_options[] = {{0}};
-    const struct argp table = {no_options, parse_option, NULL, doc, NULL, NULL, NULL};
+    const struct argp table = {NULL, parse_option, NULL, doc, NULL, NULL, NULL};
     switch (options_parse(&table, argc, argv, NULL)) {
     case OPTIONS_ANSWERED: return EXIT_INTACT;
     case OPTIONS_WRONG: return EXIT_USAGE;
