@@ -52,7 +52,7 @@ machine_prepare() {
 # off the RDMA device, which is Belay's here.
 machine_environment=(HOME=/root PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin"
     OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMPI_MCA_rmaps_base_oversubscribe=1
-    OMPI_MCA_pml=ob1 OMPI_MCA_btl=self,vader,tcp)
+    OMPI_MCA_pml=ob1 "OMPI_MCA_btl=self,vader,tcp")
 
 # Makes the guest the one that runs the command, where the caller is. machine_write_command NAME
 machine_write_command() {
