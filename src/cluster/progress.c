@@ -21,6 +21,7 @@
 enum {
     SPIN_NS = 50 * 1000, /* the progress thread polls this long after the last event */
     BUSY_SLEEP_MS = 1,   /* something is waiting that the fabric may not announce */
+    VAIN_BEFORE_YIELD = 64, /* a message that comes during a yield waits for its end: about a microsecond */
     ROUNDS_BEFORE_YIELD = 256,
     ROUNDS_BEFORE_SLEEP = 384,
     CALLER_SLEEP_US = 2000,
@@ -138,11 +139,18 @@ static void *progress_thread(void *context)
 {
     belay_node *node = context;
     uint64_t last_event = clock_now();
+    unsigned vain = 0;
     while (!atomic_load_explicit(&node->stop, memory_order_acquire)) {
         if (node_progress(node) > 0) {
-            last_event = clock_now();
+            vain = 0;
             continue;
         }
+        if (++vain % VAIN_BEFORE_YIELD != 0) {
+            spin_pause();
+            continue;
+        }
+        if (vain == VAIN_BEFORE_YIELD)
+            last_event = clock_now();
         if (clock_now() - last_event < SPIN_NS) {
             sched_yield();
             continue;
@@ -150,7 +158,7 @@ static void *progress_thread(void *context)
         liveness_tick(node);
         sleep_until_woken(node);
         liveness_tick(node);
-        last_event = clock_now();
+        vain = 0;
     }
     return NULL;
 }
