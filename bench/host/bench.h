@@ -63,7 +63,7 @@ struct bench {
 };
 
 /*
- * One case. It is timed `batches` times over `batch` operations, and the median is the run's sample; and single
+ * One case. It is timed `batches` times (at most 512) over `batch` operations, and the median is the run's sample; and single
  * operations are timed if `singles` says how many.
  */
 struct measured {
@@ -88,7 +88,7 @@ extern const struct measured host_cases[], verbs_cases[];
 void stores_open(struct bench *bench);
 void stores_close(struct bench *bench);
 
-/* Draw numbers of keys. */
+/* Draw numbers of keys, and take the keys; at most DRAWN_MAX. */
 void draw_uniform(struct bench *bench, unsigned operations);
 void draw_few(struct bench *bench, unsigned operations); /* of 64 keys */
 void draw_zipfian(struct bench *bench, unsigned operations);

@@ -41,16 +41,16 @@ static void prepare(struct bench *bench, const struct measured *measured, unsign
                                    : NULL;
     bench->sync = measured->sync;
     if (measured->prepare)
-        measured->prepare(bench, operations);
+        measured->prepare(bench, measured->scale > 1 ? operations * (unsigned)measured->scale : operations);
 }
 
 /* A case must end on a busy machine too. */
-enum { BUDGET_NS = 200 * 1000 * 1000 };
+enum { BUDGET_NS = 200 * 1000 * 1000, BATCHES_MAX = 512 };
 
 /* The median over batches: one that was interrupted does not count. */
 static void run_batches(struct bench *bench, const struct measured *measured, struct figure *figure)
 {
-    double times[64];
+    double times[BATCHES_MAX];
     double scale = measured->scale > 0 ? measured->scale : 1;
     unsigned done = 0;
     for (uint64_t end = clock_ns() + BUDGET_NS;

@@ -122,37 +122,34 @@ static uint32_t range(const struct bench *bench)
     return bench->store ? bench->store->count : bench->entries / 5 * 5;
 }
 
-static void take_keys(struct bench *bench)
+static void take_keys(struct bench *bench, unsigned operations)
 {
     const struct store *store = bench->store ? bench->store : &bench->mirrored;
-    for (unsigned i = 0; i < DRAWN_MAX; ++i)
+    for (unsigned i = 0; i < operations; ++i)
         bench->drawn_keys[i] = store->keys[bench->drawn[i]];
     bench->next_drawn = 0;
 }
 
 void draw_uniform(struct bench *bench, unsigned operations)
 {
-    (void)operations;
-    for (unsigned i = 0; i < DRAWN_MAX; ++i)
+    for (unsigned i = 0; i < operations; ++i)
         bench->drawn[i] = (uint32_t)random_below(&bench->random, range(bench));
-    take_keys(bench);
+    take_keys(bench, operations);
 }
 
 void draw_few(struct bench *bench, unsigned operations)
 {
-    (void)operations;
-    for (unsigned i = 0; i < DRAWN_MAX; ++i)
+    for (unsigned i = 0; i < operations; ++i)
         bench->drawn[i] = (uint32_t)random_below(&bench->random, 64);
-    take_keys(bench);
+    take_keys(bench, operations);
 }
 
 void draw_zipfian(struct bench *bench, unsigned operations)
 {
     static struct zipf zipf;
-    (void)operations;
     if (zipf.count != range(bench))
         zipf_init(&zipf, range(bench));
-    for (unsigned i = 0; i < DRAWN_MAX; ++i)
+    for (unsigned i = 0; i < operations; ++i)
         bench->drawn[i] = (uint32_t)zipf_scattered(&zipf, &bench->random);
-    take_keys(bench);
+    take_keys(bench, operations);
 }

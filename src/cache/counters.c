@@ -1,14 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "cache/counters.h"
 
-static atomic_uint shards_given;
-static _Thread_local unsigned own_shard = COUNTER_SHARDS;
+_Thread_local __attribute__((tls_model("initial-exec"))) unsigned counter_own_shard = COUNTER_SHARDS;
 
-unsigned counter_shard(void)
+void counter_choose_shard(void)
 {
-    if (own_shard == COUNTER_SHARDS)
-        own_shard = atomic_fetch_add_explicit(&shards_given, 1, memory_order_relaxed) % COUNTER_SHARDS;
-    return own_shard;
+    static atomic_uint given;
+    counter_own_shard = atomic_fetch_add_explicit(&given, 1, memory_order_relaxed) % COUNTER_SHARDS;
 }
 
 uint64_t counter_sum(const struct counters *counters, enum counter which)

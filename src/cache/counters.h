@@ -30,8 +30,16 @@ struct counters {
     } shards[COUNTER_SHARDS];
 };
 
-/* This thread's shard, chosen once. */
-unsigned counter_shard(void);
+/* This thread's shard, chosen once; COUNTER_SHARDS: not yet. */
+extern _Thread_local __attribute__((tls_model("initial-exec"))) unsigned counter_own_shard;
+void counter_choose_shard(void);
+
+static inline unsigned counter_shard(void)
+{
+    if (__builtin_expect(counter_own_shard == COUNTER_SHARDS, 0))
+        counter_choose_shard();
+    return counter_own_shard;
+}
 
 static inline void counter_add(struct counters *counters, unsigned shard, enum counter which, uint64_t amount)
 {

@@ -139,8 +139,10 @@ static void *progress_thread(void *context)
 {
     belay_node *node = context;
     uint64_t last_event = clock_now();
-    unsigned vain = 0;
+    unsigned vain = 0, rounds = 0;
     while (!atomic_load_explicit(&node->stop, memory_order_acquire)) {
+        if (++rounds % ROUNDS_PER_TICK == 0)
+            liveness_tick(node); /* who is always busy must not seem dead */
         if (node_progress(node) > 0) {
             vain = 0;
             continue;
@@ -151,11 +153,11 @@ static void *progress_thread(void *context)
         }
         if (vain == VAIN_BEFORE_YIELD)
             last_event = clock_now();
+        liveness_tick(node);
         if (clock_now() - last_event < SPIN_NS) {
             sched_yield();
             continue;
         }
-        liveness_tick(node);
         sleep_until_woken(node);
         liveness_tick(node);
         vain = 0;

@@ -63,12 +63,6 @@ bool view_advance(struct view *view, const struct view_set *next)
     return true;
 }
 
-bool view_alive(const struct view *view, int node)
-{
-    return node >= 0 && node < view->nodes &&
-           atomic_load_explicit(&view->members[node].alive, memory_order_acquire);
-}
-
 int view_live_count(const struct view *view)
 {
     int count = 0;

@@ -51,7 +51,13 @@ const struct view_set *view_at(const struct view *view, uint32_t number);
 /* Go on to the next number. @return false: no memory. */
 bool view_advance(struct view *view, const struct view_set *next);
 
-bool view_alive(const struct view *view, int node);
+/* Part of every operation. */
+static inline bool view_alive(const struct view *view, int node)
+{
+    return node >= 0 && node < view->nodes &&
+           atomic_load_explicit(&view->members[node].alive, memory_order_acquire);
+}
+
 int view_live_count(const struct view *view);
 
 /* The oldest live node: it coordinates what needs one place. @return its id, or -1. */

@@ -66,6 +66,21 @@ static uint32_t lowest_run(const copy *c, uint64_t count)
     return s - length + count <= c->segment_limit ? s - length : NO_SEGMENT;
 }
 
+/* The lowest numbers of which @p count in a row are free, if there is so much free room that it should be used: memory that
+ * is in use already costs less than fresh one, even if its holes are not filled to the end. */
+static uint32_t lowest_hole(const copy *c, uint32_t count)
+{
+    uint32_t length = 0;
+    if (c->free.count <= c->log_segments / 2)
+        return NO_SEGMENT;
+    for (uint32_t s = 0; s < c->logical_end; ++s) {
+        length = segment_use(c, s) == SEGMENT_FREE ? length + 1 : 0;
+        if (length == count)
+            return s + 1 - count;
+    }
+    return NO_SEGMENT;
+}
+
 /*
  * Where the log goes on if it cannot behind the tail. A single segment may be any. For long entries it is a place with
  * room for more of them, since every place costs the unused end of its last segment; numbers are plenty.
@@ -73,6 +88,9 @@ static uint32_t lowest_run(const copy *c, uint64_t count)
 static uint32_t next_place(const copy *c, uint32_t needed)
 {
     enum { ROOM_FOR_MORE = 16 };
+    uint32_t hole = needed > 1 ? lowest_hole(c, needed) : NO_SEGMENT;
+    if (hole != NO_SEGMENT)
+        return hole;
     if (c->tail != NO_SEGMENT && run_can_be_free(c, c->tail + 1, needed))
         return c->tail + 1;
     if (needed == 1)
