@@ -63,7 +63,8 @@ static void send_beat(belay_node *node, int peer, uint64_t now)
                         .ballot = accepted_ballot(node)};
     struct message_header header = {.type = MESSAGE_BEAT, .view = node->view->number};
     struct iovec part = {&beat, sizeof beat};
-    node_send(node, peer, &header, &part, 1, 0); /* a peer without room has heard enough */
+    /* Behind a full ring, too: a node that sends without pause must not seem silent. */
+    node_send(node, peer, &header, &part, 1, FABRIC_QUEUE);
 }
 
 static void renew_lease(belay_node *node, uint64_t until)
