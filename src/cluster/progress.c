@@ -19,8 +19,8 @@
 #include <unistd.h>
 
 enum {
-    SPIN_NS = 50 * 1000, /* the progress thread polls this long after the last event */
-    BUSY_SLEEP_MS = 1,   /* something is waiting that the fabric may not announce */
+    SPIN_NS = 50 * 1000,    /* the progress thread polls this long after the last event */
+    BUSY_SLEEP_MS = 1,      /* something is waiting that the fabric may not announce */
     VAIN_BEFORE_YIELD = 64, /* a message that comes during a yield waits for its end: about a microsecond */
     ROUNDS_BEFORE_YIELD = 256,
     ROUNDS_BEFORE_SLEEP = 384,
