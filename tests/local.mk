@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Unit tests are found by tests/run by their name, all others are listed in tests/manifest.
-EXTRA_DIST += tests/run tests/manifest tests/mpirun tests/lint tests/script tests/suppressions
+EXTRA_DIST += tests/run tests/manifest tests/mpirun tests/lint tests/script tests/suppressions tests/model
 
 include tests/support/local.mk
 

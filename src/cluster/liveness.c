@@ -20,7 +20,7 @@ struct beat {
     uint64_t sent_at; /* in the sender's clock */
     uint64_t heard; /* sent_at of the receiver's last beat that came; 0: none, or its lease is not renewed */
     uint64_t granted;      /* nanoseconds from when that was heard until the sender's own lease ends */
-    uint32_t view, ballot; /* the newest that the sender has accepted */
+    uint32_t view, ballot; /* the installed one; the one accepted for the next view, + 1, or 0 */
 };
 
 static uint64_t timeout_ns(const belay_node *node)
@@ -35,20 +35,16 @@ static struct peer_life *life_of(const belay_node *node, int peer)
 
 /* ---- Beats ---- */
 
-static uint32_t accepted_view(const belay_node *node)
-{
-    return node->view->number + node->membership.has_accepted;
-}
-
+/* Who has installed a view is farther than who has accepted any ballot for it: that may be one that was not chosen. */
 static uint32_t accepted_ballot(const belay_node *node)
 {
-    return node->membership.has_accepted ? node->membership.accepted_ballot : 0;
+    return node->membership.has_accepted ? node->membership.accepted_ballot + 1 : 0;
 }
 
-/* Has the peer accepted what this node has? Else this node must not renew its lease. */
+/* Has the peer installed and accepted what this node has? Else this node must not renew its lease. */
 static bool is_as_far(const belay_node *node, const struct peer_life *life)
 {
-    uint32_t view = accepted_view(node);
+    uint32_t view = node->view->number;
     return life->view > view || (life->view == view && life->ballot >= accepted_ballot(node));
 }
 
@@ -59,7 +55,7 @@ static void send_beat(belay_node *node, int peer, uint64_t now)
     struct beat beat = {.sent_at = now,
                         .heard = is_as_far(node, life) ? life->heard_sent_at : 0,
                         .granted = until > life->heard_at ? until - life->heard_at : 0,
-                        .view = accepted_view(node),
+                        .view = node->view->number,
                         .ballot = accepted_ballot(node)};
     struct message_header header = {.type = MESSAGE_BEAT, .view = node->view->number};
     struct iovec part = {&beat, sizeof beat};
