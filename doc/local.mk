@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Man pages, made from belay.h and from the commands' --help, and by 'make html' the whole manual as HTML.
 dist_doc_DATA = doc/configuration.md doc/consistency.md doc/design.md doc/failover.md doc/fortran.md \
-    doc/guide.md doc/launch.md
+    doc/guide.md doc/launch.md doc/performance.md
 manual = $(srcdir)/doc/manual
 CLEANFILES += doc/man.stamp
 
