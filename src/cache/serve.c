@@ -200,6 +200,10 @@ static void answer_update(struct request *request)
                                     .view = node->view->number};
     struct iovec part = {&operation->answer, sizeof operation->answer};
     FAULT_POINT("reply-before");
+    if (operation->kind == OPERATION_FETCH_ADD)
+        FAULT_POINT("reply-before-sum"); /* to do these twice would show */
+    if (operation->kind == OPERATION_COMPARE_AND_SET && operation->status == BELAY_OK)
+        FAULT_POINT("reply-before-set");
     node_send(node, request->peer, &header, &part, 1, FABRIC_QUEUE);
     FAULT_POINT("reply-after");
 }
