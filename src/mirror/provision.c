@@ -232,12 +232,12 @@ static int finish(struct partition *partition)
     return result;
 }
 
-/* The next view leaves a lost backup out; one that is being filled must not keep others from growing. */
+/* The next view leaves a lost backup out; one that is being filled must not keep others from growing. (Once it is
+ * told that its copy is complete, it is a mirror like the others.) */
 static void note_refusal(struct partition *partition, struct backup *backup, int status)
 {
     struct provision *provision = &partition->provision;
-    if (backup->state != BACKUP_COMPLETE && status != BELAY_ERR_NODE_FAILED) {
-        partition->switching -= backup->state == BACKUP_FINISHING;
+    if (backup->state < BACKUP_FINISHING && status != BELAY_ERR_NODE_FAILED) {
         backup->state = BACKUP_WAITING;
     } else if (status == BELAY_ERR_NODE_FAILED) {
         provision->result = MIRROR_NOT_YET;

@@ -244,8 +244,8 @@ static bool write_some(struct resync *resync)
         write_segment(resync, resync->first++);
         FAULT_POINT("resync-segment");
     }
-    if (resync->first < end)
-        return false;
+    if (resync->first < end || partition->provision.running)
+        return false; /* the receiver may have no room for what it is being asked for: then its copy must not count */
     push_range(partition, target_of(resync), COPY_ROOT_ADDRESS, sizeof(struct copy_root));
     target_of(resync)->state = BACKUP_FINISHING;
     partition->switching += resync->place >= 0;
