@@ -106,7 +106,8 @@ void dispatch_lost(void *context, int peer, const char *why)
     spin_acquire(&node->state_lock);
     bool certain = liveness_dead_for_certain(node, peer);
     fabric_cut(node->fabric, peer);
-    if ((lose(node, peer, why) || certain) && (certain || !atomic_load(&node->closing))) {
+    bool closing = atomic_load(&node->closing);
+    if ((lose(node, peer, why) || certain) && (!closing || (certain && why != fabric_left))) {
         membership_suspect(node, peer, certain, true);
         if (!certain)
             liveness_expect_end(node, peer);

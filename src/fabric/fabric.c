@@ -20,6 +20,8 @@ static const struct transport_ops *const verbs_ops = &verbs_transport;
 static const struct transport_ops *const verbs_ops = NULL;
 #endif
 
+const char fabric_left[] = "it has left";
+
 /* ---- Statistics ----------------------------------------------------------------------------------------------- */
 
 enum { COUNTING_THREADS = 16 };

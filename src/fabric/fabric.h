@@ -65,6 +65,9 @@ struct fabric_address {
     unsigned char bytes[FABRIC_ADDRESS_SIZE];
 };
 
+/* The `why` of a peer that has hung up by itself, as far as its transport can tell. */
+extern const char fabric_left[];
+
 struct fabric_handler {
     /* A message arrived. It is valid during the call only, and may come from shared memory: read each field once. */
     void (*message)(void *context, int peer, const void *message, size_t length);

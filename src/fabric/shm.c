@@ -301,7 +301,7 @@ static int poll_link(struct shm_link *link)
             if (ring_release(&link->reader, length))
                 wake_if_asleep(link);
             break;
-        case RING_END: lose(link, "it has left"); break;
+        case RING_END: lose(link, fabric_left); break;
         case RING_MALFORMED:
             fabric_count(&f->counts.malformed);
             log_warn("node %d broke the message ring and is cut off", link->base.peer);
