@@ -75,7 +75,8 @@ machine_boot() {
     local name=$1 directory=$machine_root/$1 tag path
     local arguments=(-M q35 -smp "$option_cpus" -m "$option_memory" -nodefaults -display none -no-reboot)
     shift
-    if [[ ${BELAY_GUEST_KVM-yes} != no && -r /dev/kvm && -w /dev/kvm ]]; then
+    # Emulated unless asked for: a guest of a virtual machine may find a /dev/kvm that only pretends to work.
+    if [[ ${BELAY_GUEST_KVM-no} == yes ]]; then
         arguments+=(-accel kvm -cpu host)
     else
         arguments+=(-accel "tcg,thread=multi" -cpu max)
