@@ -45,7 +45,7 @@ scale() {
 # From the least and the most ranks on: what each further rank adds, and so what 1,000 and 10,000 would cost.
 extrapolate() {
     jq -cs '.[], (map(select(.ranks)) | group_by(.name | sub("_n[0-9]+$"; ""))[] | sort_by(.ranks)
-        | select((.[0].name | test("_(open|open_descriptors)_n")) and length > 1)
+        | select((.[0].name | test("_(open|open_descriptors)_n")) and length > 2)
         | .[0] as $first | .[-1] as $last
         | (($last.value - $first.value) / ($last.ranks - $first.ranks)) as $each
         | (1000, 10000) as $ranks
