@@ -11,9 +11,9 @@ stop_servers() {
     servers=()
 }
 
-# on CORE COMMAND...: on that core, modulo those there are
+# on CORE COMMAND...: become that command on that core, modulo those there are; so $! of one in the background is its own
 on() {
-    taskset -c "$(($1 % $(nproc)))" "${@:2}"
+    exec taskset -c "$(($1 % $(nproc)))" "${@:2}"
 }
 
 # Does a socket come up?
@@ -50,13 +50,13 @@ replica_ready() {
 measure_redis() {
     local entries=$1 milliseconds=$2 port
     start_redis 1 redis --port 0
-    on 0 bench/peers/redis "$SCRATCH/redis.sock" "$entries" "$milliseconds"
+    (on 0 bench/peers/redis "$SCRATCH/redis.sock" "$entries" "$milliseconds")
     stop_servers
     port=$(free_port)
     start_redis 1 primary --port "$port" --bind 127.0.0.1
     start_redis 0 replica --port 0 --replicaof 127.0.0.1 "$port"
     if replica_ready; then
-        on 0 bench/peers/redis "$SCRATCH/primary.sock" "$entries" "$milliseconds" replicated
+        (on 0 bench/peers/redis "$SCRATCH/primary.sock" "$entries" "$milliseconds" replicated)
     else
         skipped host peer_redis_set_wait1_64 "the replica did not connect"
     fi
@@ -69,7 +69,7 @@ measure_memcached() {
     on 1 memcached -s "$SCRATCH/memcached.sock" -m 1024 -t 1 "${options[@]}" >/dev/null 2>&1 </dev/null &
     servers+=($!)
     wait_for_socket "$SCRATCH/memcached.sock"
-    on 0 bench/peers/memcached "$SCRATCH/memcached.sock" "$1" "$2"
+    (on 0 bench/peers/memcached "$SCRATCH/memcached.sock" "$1" "$2")
     stop_servers
 }
 
