@@ -247,12 +247,15 @@ bool liveness_end(belay_node *node, const struct node_set *left_out)
 {
     bool ended = true;
     for (int peer = 0; peer < node->view->nodes; ++peer) {
-        const struct peer_life *life = life_of(node, peer);
+        struct peer_life *life = life_of(node, peer);
         if (!node_set_has(left_out, peer) || life->pidfd < 0 || process_ended(life->pidfd) ||
             node_set_has(&node->membership.departed, peer))
             continue;
-        log_warn("node %d is left out: its process is killed", peer);
-        process_kill(life->pidfd);
+        if (!life->killed) {
+            log_warn("node %d is left out: its process is killed", peer);
+            process_kill(life->pidfd);
+            life->killed = true;
+        }
         ended = ended && process_ended(life->pidfd);
     }
     return ended;

@@ -24,6 +24,7 @@
 struct peer_life {
     int pidfd;              /* -1: on another host */
     bool silent_allowed;    /* makes progress by hand: silence says nothing */
+    bool killed;            /* because it is left out; it may take a while to end */
     unsigned missed;        /* own beats since it was heard */
     uint64_t heard_sent_at; /* when its last beat was sent, in its clock: goes back in ours */
     uint64_t heard_at;      /* when that came, in our clock; at first when all had begun */
