@@ -49,6 +49,8 @@ extern "C" {
 #define BELAY_PARTITIONS_MAX 65536u                /**< partitions of one cache */
 #define BELAY_BACKUPS_MAX    15u                   /**< backup copies of a PARTITIONED cache */
 #define BELAY_NODES_MAX      4096u                 /**< nodes of one job */
+#define BELAY_TX_KEYS_MAX    4096u                 /**< keys that one transaction reads or writes */
+#define BELAY_TX_BYTES_MAX   1048576u              /**< bytes of keys and values that one transaction writes */
 
 /* ---- Results ------------------------------------------------------------------------------------------------- */
 
@@ -371,6 +373,86 @@ int belay_wait_all(belay_request **requests, size_t count, int *results);
  * @return the first failure of an asynchronous write since the last flush (each is also logged), else BELAY_OK.
  */
 int belay_flush(belay_node *node);
+
+/* ---- Transactions -------------------------------------------------------------------------------------------- */
+
+/*
+ * A transaction reads and writes keys of any number of TRANSACTIONAL caches of one node, and takes effect as a whole or not
+ * at all, whoever dies. Writes are seen by its own reads at once, and by all others when it commits. What each kind of
+ * transaction promises is a table in doc/transactions.md. Plain calls on a TRANSACTIONAL cache are transactions of one
+ * operation: writes wait for locks (TIMEOUT names who has one), and those in FULL_ASYNC mode wait for the primary.
+ *
+ * Threads: a transaction belongs to one thread at a time; INVALID if two are in its calls at once.
+ */
+
+typedef struct belay_tx belay_tx; /**< a transaction */
+
+typedef enum belay_concurrency {
+    BELAY_PESSIMISTIC = 1, /**< keys are locked when they are used; a deadlock is found and one of it gets CONFLICT */
+    BELAY_OPTIMISTIC       /**< nothing is locked before the commit */
+} belay_concurrency;
+
+typedef enum belay_isolation {
+    BELAY_READ_COMMITTED = 1, /**< what is read was committed */
+    BELAY_REPEATABLE_READ,    /**< and is the same when read again; a key that is read and written is not changed in between */
+    BELAY_SERIALIZABLE        /**< as if transactions came one after the other */
+} belay_isolation;
+
+typedef enum belay_tx_status {
+    BELAY_TX_ACTIVE = 1,
+    BELAY_TX_ROLLBACK_ONLY, /**< by belay_tx_set_rollback_only(), or since a call failed: it cannot commit */
+    BELAY_TX_COMMITTED,
+    BELAY_TX_ROLLED_BACK,
+    BELAY_TX_UNKNOWN /**< this node was left out of the job while it committed: the others know the outcome */
+} belay_tx_status;
+
+/**
+ * Begin a transaction.
+ * @param timeout_ms the longest it may wait for locks in all; 0: the node's operation timeout.
+ * @param[out] tx to be ended by belay_tx_commit() or belay_tx_rollback(), and released by belay_tx_close().
+ */
+int belay_tx_begin(belay_node *node, belay_concurrency concurrency, belay_isolation isolation, unsigned timeout_ms,
+                   belay_tx **tx);
+
+/*
+ * Errors common to the calls below: INVALID (an argument, a cache that is not TRANSACTIONAL or of another node, a transaction
+ * that is over or used by two threads), NO_MEMORY, TOO_LARGE (BELAY_TX_KEYS_MAX, BELAY_TX_BYTES_MAX). A pessimistic one also
+ * gets TIMEOUT (names the key and who has locked it) or CONFLICT (names the deadlock), and can then only be rolled back.
+ */
+
+/** belay_get() within a transaction. */
+int belay_tx_get(belay_tx *tx, belay_cache *cache, const void *key, size_t key_length, void *buffer, size_t capacity,
+                 size_t *value_length);
+
+/** belay_get_all() within a transaction. */
+int belay_tx_get_all(belay_tx *tx, belay_cache *cache, belay_get_item *items, size_t count);
+
+/** Set the value of a key when the transaction commits. */
+int belay_tx_put(belay_tx *tx, belay_cache *cache, const void *key, size_t key_length, const void *value,
+                 size_t value_length);
+
+/** Remove a key when the transaction commits, if it is there then. */
+int belay_tx_remove(belay_tx *tx, belay_cache *cache, const void *key, size_t key_length);
+
+/**
+ * End it. Returns as the strictest write synchronization mode of the caches written says: FULL_SYNC when all copies have
+ * applied it, PRIMARY_SYNC when the primaries have, FULL_ASYNC when it is decided. Once begun, the outcome is always told.
+ * @return BELAY_OK: committed. CONFLICT, TIMEOUT (both name what was in the way), NO_SPACE, PARTITION_LOST, the error since
+ * which it was ROLLBACK_ONLY, ...: rolled back. EXCLUDED: unknown. INVALID: it was over already.
+ */
+int belay_tx_commit(belay_tx *tx);
+
+/** End it without any effect. */
+int belay_tx_rollback(belay_tx *tx);
+
+/** It can only be rolled back from now on: belay_tx_commit() will do so, and return CONFLICT. */
+int belay_tx_set_rollback_only(belay_tx *tx);
+
+/** @return its state (belay_tx_status), or INVALID. */
+int belay_tx_state(const belay_tx *tx);
+
+/** Release it, rolled back if it was not over. @p tx may be NULL. Before belay_close(). */
+int belay_tx_close(belay_tx *tx);
 
 /* ---- Placement ----------------------------------------------------------------------------------------------- */
 

@@ -35,6 +35,7 @@ include tests/mpi/stage.mk
 include tests/failover/join.mk
 include tests/failover/local.mk
 include tests/mpi/local.mk
+include tests/tx/local.mk
 
 .PHONY: check_programs
 check_programs: $(check_PROGRAMS)

@@ -6,6 +6,8 @@
 #include "base/log.h"
 #include "belay.h"
 
+#include <stdbool.h>
+
 static inline int check_key(const char *call, const belay_cache *cache, const void *key, size_t length)
 {
     if (__builtin_expect(cache && key && length > 0 && length <= BELAY_KEY_MAX, 1))
@@ -15,6 +17,16 @@ static inline int check_key(const char *call, const belay_cache *cache, const vo
     if (length == 0)
         return log_quiet(BELAY_ERR_INVALID, "%s: the key is empty", call);
     return log_quiet(BELAY_ERR_TOO_LARGE, "%s: a key of %zu bytes; at most %u", call, length, BELAY_KEY_MAX);
+}
+
+/* Keys that transactional caches need for themselves (transaction_record.h) begin with a zero. */
+int check_zero_key(const char *call, const belay_cache *cache, const void *key, size_t length);
+
+static inline int check_not_reserved(const char *call, const belay_cache *cache, const void *key, size_t length)
+{
+    enum { SHORTEST = 16 };
+    bool suspect = length >= SHORTEST && *(const unsigned char *)key == 0;
+    return __builtin_expect(suspect, 0) ? check_zero_key(call, cache, key, length) : BELAY_OK;
 }
 
 static inline int check_value(const char *call, const void *value, size_t length)
@@ -38,6 +50,8 @@ static inline int check_put(const char *call, const belay_cache *cache, const vo
                             const void *value, size_t value_length, const belay_write_options *options)
 {
     int result = check_key(call, cache, key, key_length);
+    if (result == BELAY_OK)
+        result = check_not_reserved(call, cache, key, key_length);
     if (result == BELAY_OK)
         result = check_value(call, value, value_length);
     return result == BELAY_OK ? check_options(call, options) : result;

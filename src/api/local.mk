@@ -8,4 +8,5 @@ libbelay_la_SOURCES += \
     src/api/one_key.c \
     src/api/placement.c \
     src/api/request.c \
-    src/api/result.c
+    src/api/result.c \
+    src/api/transaction.c

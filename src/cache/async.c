@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "cache/operation.h"
+#include "cache/transaction_coordinator.h"
 #include "mirror/mirror.h"
 
 #include <stdlib.h>
@@ -340,8 +341,11 @@ static int flush_primaries(belay_node *node, uint64_t deadline)
 
 int async_settle(belay_node *node, uint64_t deadline)
 {
+    int settled = transaction_coordinator_settle(node, deadline);
     int result = flush_primaries(node, deadline);
     int fenced = mirror_fence(node, deadline);
+    if (result == BELAY_OK)
+        result = settled;
     return result != BELAY_OK ? result : fenced;
 }
 

@@ -68,6 +68,11 @@ static inline int cache_primary(const belay_cache *cache, uint32_t partition)
     return cache_holder(cache, partition, 0);
 }
 
+static inline bool cache_is_transactional(const belay_cache *cache)
+{
+    return cache->settings.atomicity_mode == BELAY_TRANSACTIONAL;
+}
+
 static inline bool cache_is_lost(const belay_cache *cache, uint32_t partition)
 {
     return atomic_load_explicit(&cache->lost[partition], memory_order_acquire);
@@ -106,6 +111,7 @@ struct cache_registry {
     int staging_count;
     atomic_uint next_number; /* of a request of this node, see request_number() */
     struct sweep *sweep;
+    struct coordinator_state *coordinator; /* of the transactions that this node coordinates */
 };
 
 /* View of a node's arena: own, or of a peer whose region is mapped; NULL if it is not mapped, or bad. */

@@ -23,6 +23,7 @@ void client_operation(struct belay_request *request, enum operation_kind kind, c
     operation->expected = 0;
     operation->delta = 0;
     operation->entry_at = 0;
+    operation->transaction = 0;
     operation->status = BELAY_OK;
     operation->answer = (struct operation_answer){0};
     operation->failures_seen = PROVISION_NEVER_FAILED;
@@ -50,7 +51,7 @@ static void again(struct belay_request *request, bool may_be_applied)
 /* Done, or stale: @p sent tells whether a primary may have applied it. */
 static void conclude(struct belay_request *request, int status, bool sent)
 {
-    if (route_is_stale(status))
+    if (route_is_stale(status) || status == OPERATION_LOCKED)
         again(request, sent && status == BELAY_ERR_NODE_FAILED);
     else
         complete(request, status);
@@ -60,6 +61,7 @@ static uint8_t sync_of(const belay_cache *cache, const belay_write_options *opti
 {
     uint8_t sync = options && options->sync != BELAY_SYNC_DEFAULT ? (uint8_t)options->sync : cache->sync;
     bool needs_answer = kind != OPERATION_PUT && kind != OPERATION_REMOVE;
+    needs_answer = needs_answer || cache_is_transactional(cache); /* it may have to wait for a lock */
     return sync == BELAY_FULL_ASYNC && needs_answer ? BELAY_PRIMARY_SYNC : sync;
 }
 
@@ -323,6 +325,12 @@ bool client_completed(struct belay_request *request)
 /* The deadline has passed. @return false: it is completing this moment, or cannot be given up (see operation.c). */
 static bool give_up(struct belay_request *request)
 {
+    if (request->state == REQUEST_AGAIN && request->operation.status == OPERATION_LOCKED) {
+        uint64_t owner = request->operation.answer.version;
+        complete(request, log_quiet(BELAY_ERR_TIMEOUT, "cache %s: the key is locked by transaction %u of node %d",
+                                    request->cache->settings.name, (unsigned)owner, (int)(owner >> 32) - 1));
+        return true;
+    }
     if (request->state == REQUEST_AGAIN) {
         complete(request, log_quiet(BELAY_ERR_NODE_FAILED, "no primary of partition %u of cache %s answers",
                                     request->partition, request->cache->settings.name));

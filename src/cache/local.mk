@@ -31,6 +31,26 @@ libbelay_la_SOURCES += \
     src/cache/staging.h \
     src/cache/sweep.c \
     src/cache/sweep.h \
+    src/cache/transaction.c \
+    src/cache/transaction.h \
+    src/cache/transaction_check.c \
+    src/cache/transaction_commit.c \
+    src/cache/transaction_commit.h \
+    src/cache/transaction_coordinator.c \
+    src/cache/transaction_coordinator.h \
+    src/cache/transaction_end.c \
+    src/cache/transaction_lock.c \
+    src/cache/transaction_locks.c \
+    src/cache/transaction_locks.h \
+    src/cache/transaction_participant.c \
+    src/cache/transaction_participant.h \
+    src/cache/transaction_record.c \
+    src/cache/transaction_record.h \
+    src/cache/transaction_recover.c \
+    src/cache/transaction_recover.h \
+    src/cache/transaction_serve.c \
+    src/cache/transaction_serve.h \
+    src/cache/transaction_wire.h \
     src/cache/whole.c \
     src/cache/whole.h \
     src/cache/wire.h

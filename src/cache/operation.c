@@ -2,6 +2,7 @@
 #include "cache/operation.h"
 
 #include "base/log.h"
+#include "cache/transaction_locks.h"
 
 #include <string.h>
 
@@ -76,16 +77,20 @@ static int split(struct partition *partition, uint64_t hash, uint32_t *failures_
     return result;
 }
 
-/* Do what the copy asks for. Only removes, which make room, may use the held-back segments. @return BELAY_OK: stage again; FABRIC_AGAIN: park; or an error. */
+/* Only removes, which make room, and what has been decided may use the held-back segments. */
+static enum room_purpose purpose_of(const struct operation *operation)
+{
+    return operation->kind == OPERATION_REMOVE || operation->transaction ? ROOM_FOR_REMOVE : ROOM_FOR_PUT;
+}
+
+/* Do what the copy asks for. @return BELAY_OK: stage again; FABRIC_AGAIN: park; or an error. */
 static int prepare(struct partition *partition, struct operation *operation, int need)
 {
     size_t bytes = copy_entry_size(operation->key_length,
                                    operation->kind == OPERATION_REMOVE ? 0 : operation->value_length);
     int result = need;
     if (need == COPY_NEEDS_SEGMENTS)
-        result = partition_provision(partition, bytes,
-                                     operation->kind == OPERATION_REMOVE ? ROOM_FOR_REMOVE : ROOM_FOR_PUT,
-                                     &operation->failures_seen);
+        result = partition_provision(partition, bytes, purpose_of(operation), &operation->failures_seen);
     else if (need == COPY_NEEDS_SPLIT)
         result = split(partition, operation->hash, &operation->failures_seen);
     return result == COPY_NEEDS_DRAIN ? FABRIC_AGAIN : result;
@@ -151,6 +156,23 @@ static void answer_again(struct partition *partition, struct operation *operatio
     operation->answer.old_number = (int64_t)((uint64_t)applied->value - (uint64_t)operation->delta);
 }
 
+/* In a transactional cache: has a transaction locked the key? If not, its readers are told that it changes. */
+static bool is_locked(struct partition *partition, struct operation *operation)
+{
+    uint64_t owner = locks_owner(partition->transactions, operation->hash, operation->key,
+                                 operation->key_length, operation->transaction);
+    if (!owner) {
+        if (!operation->transaction) /* else it is marked */
+            copy_mark_changing(partition->copy, operation->hash);
+        return false;
+    }
+    if (operation->entry_at)
+        operation_abandon(partition, operation->entry_at);
+    operation->status = OPERATION_LOCKED;
+    operation->answer.version = owner;
+    return true;
+}
+
 enum operation_outcome operation_execute(struct partition *partition, struct operation *operation)
 {
     struct copy_found found = {0};
@@ -169,6 +191,8 @@ enum operation_outcome operation_execute(struct partition *partition, struct ope
         answer_again(partition, operation, applied);
         return OPERATION_EXECUTED;
     }
+    if (__builtin_expect(partition->transactions != NULL, 0) && is_locked(partition, operation))
+        return OPERATION_EXECUTED;
     if (operation->kind != OPERATION_PUT) {
         int looked = copy_find(partition->copy, operation->hash, operation->key, operation->key_length,
                                &found);
@@ -233,6 +257,8 @@ int operation_clear(struct partition *partition, uint32_t *failures_seen)
             return partition->lost ? BELAY_ERR_PARTITION_LOST : OPERATION_ELSEWHERE;
         if (partition_must_wait(partition))
             return FABRIC_AGAIN;
+        if (partition->transactions && locks_any(partition->transactions))
+            return OPERATION_LOCKED;
         int result = copy_clear(partition->copy, (struct copy_origin){0}, &change, &finished);
         if (result == BELAY_OK)
             partition_push_now(partition, &change);

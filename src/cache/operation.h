@@ -24,8 +24,8 @@ enum operation_kind {
 
 /* A status beside BELAY_ERR_*. */
 enum {
-    OPERATION_ELSEWHERE =
-        2 /* this node is not the primary, or not yet: look at the map again, after a while */
+    OPERATION_ELSEWHERE = 2, /* this node is not the primary, or not yet: look at the map again, after a while */
+    OPERATION_LOCKED = 4     /* a transaction has locked the key; answer.version names it */
 };
 
 struct operation_answer {
@@ -44,7 +44,8 @@ struct operation {
     int64_t delta;     /* FETCH_ADD */
     uint64_t entry_at; /* a reservation filled with the value; 0: the value is in `value` */
     struct copy_origin origin;
-    bool repeated; /* sent before to a primary that is lost: it may have been applied */
+    uint64_t transaction; /* that it is part of; 0: of none */
+    bool repeated;        /* sent before to a primary that is lost: it may have been applied */
 
     int status; /* result, valid when executed or finished */
     struct operation_answer answer;
@@ -80,7 +81,7 @@ enum operation_outcome operation_begin_here(struct partition *partition, struct 
 /* Reserve room for a large value that @p peer will write. @return BELAY_OK, FABRIC_AGAIN (park), or an error. The lock is held. */
 int operation_reserve(struct partition *partition, int peer, const void *key, size_t key_length,
                       size_t value_length, uint32_t *failures_seen, uint64_t *entry_at, uint64_t *value_at);
-/* Remove all entries. @return as operation_reserve(). The lock is held. */
+/* Remove all entries. @return as operation_reserve(), or OPERATION_LOCKED. The lock is held. */
 int operation_clear(struct partition *partition, uint32_t *failures_seen);
 
 /* Give a reservation up. The lock is held. */

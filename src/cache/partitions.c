@@ -6,6 +6,8 @@
 #include "cache/map.h"
 #include "cache/operation.h"
 #include "cache/serve.h"
+#include "cache/transaction_locks.h"
+#include "cache/transaction_recover.h"
 #include "cache/whole.h"
 
 #include <stdlib.h>
@@ -82,6 +84,12 @@ int partitions_make(belay_cache *cache, uint32_t number)
     partition->unpark = serve_unpark;
     partition->begin_empty = begin_empty;
     partition->name_cache = name_cache;
+    if (result == BELAY_OK && cache_is_transactional(cache)) {
+        partition->promoted = recover_promoted;
+        partition->transactions = transactions_create();
+        if (!partition->transactions)
+            result = log_error(BELAY_ERR_NO_MEMORY, "cache %s: no memory for its transactions", cache->settings.name);
+    }
     return result;
 }
 

@@ -13,6 +13,8 @@
 #include "cache/serve.h"
 #include "cache/staging.h"
 #include "cache/sweep.h"
+#include "cache/transaction_coordinator.h"
+#include "cache/transaction_locks.h"
 #include "mirror/mirror.h"
 
 #include <stdlib.h>
@@ -97,8 +99,10 @@ static void cache_free(belay_cache *cache)
 {
     arena *a = cache->node->arena;
     atomic_store(&cache->node->caches->caches[cache->number], NULL);
-    for (uint32_t i = 0; cache->partitions && i < cache->partition_count; ++i)
+    for (uint32_t i = 0; cache->partitions && i < cache->partition_count; ++i) {
+        transactions_destroy(cache->partitions[i].transactions);
         partition_destroy(&cache->partitions[i]);
+    }
     if (cache->block_first != ARENA_NO_SEGMENT) {
         atomic_store(&arena_header_of(a)->cache_block[cache->number], 0);
         arena_give(a, cache->block_first, cache->block_segments);
@@ -296,9 +300,6 @@ int registry_open(belay_node *node, const belay_cache_config *config, belay_cach
         result = settings_resolve_cache(config, node->config_file, &settings);
     if (result != BELAY_OK)
         return result;
-    if (settings.atomicity_mode == BELAY_TRANSACTIONAL)
-        return log_error(BELAY_ERR_NOT_SUPPORTED, "cache %s: TRANSACTIONAL caches are not supported yet",
-                         settings.name);
     pthread_mutex_lock(&node->caches->lock);
     cache = reopen(node, settings.name);
     pthread_mutex_unlock(&node->caches->lock);
@@ -381,6 +382,8 @@ int registry_create(belay_node *node)
         result = async_create(node);
     if (result == BELAY_OK)
         result = sweep_create(node);
+    if (result == BELAY_OK)
+        result = transaction_coordinator_create(node);
     if (result != BELAY_OK) {
         registry_destroy(node);
         return result;
@@ -397,6 +400,7 @@ int registry_create(belay_node *node)
 void registry_destroy(belay_node *node)
 {
     struct cache_registry *registry = node->caches;
+    transaction_coordinator_destroy(node);
     coordinator_destroy(node);
     for (uint16_t i = 0; i < BELAY_CACHES_MAX; ++i)
         if (cache_find(node, i))

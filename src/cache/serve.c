@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "cache/async.h"
 #include "cache/operation.h"
+#include "cache/transaction_locks.h"
 #include "cache/whole.h"
 #include "cache/wire.h"
 
@@ -20,8 +21,7 @@
 
 /* One request in work, from its arrival to its answer. */
 struct request {
-    struct parked parked;                     /* first: how the partition knows it */
-    bool (*attempt)(struct request *request); /* false: has to wait. The partition's lock is held */
+    struct parked parked; /* first: how the partition knows it */
     struct partition *partition;
     int peer;
     struct message_header header;
@@ -144,7 +144,7 @@ static void begin(struct request *request, size_t value_length)
     struct message_header header = request->header;
     int peer = request->peer;
     spin_acquire(&partition->lock);
-    if (partition->parked_first || !request->attempt(request)) {
+    if (partition->parked_first || !request->parked.attempt(&request->parked)) {
         request->was_parked = true;
         if (keep_bytes(request, value_length)) {
             async_parked(node, peer, header.call == 0);
@@ -157,16 +157,14 @@ static void begin(struct request *request, size_t value_length)
     spin_release(&partition->lock);
 }
 
+/* An attempt may free what was parked, and park something else. */
 void serve_unpark(struct partition *partition)
 {
-    while (partition->parked_first) {
-        struct request *request = (struct request *)partition->parked_first;
-        struct parked *next = request->parked.next;
-        if (!request->attempt(request))
-            return;
-        partition->parked_first = next;
-        if (!next)
-            partition->parked_last = &partition->parked_first;
+    for (struct parked *parked; (parked = partition_take_parked(partition));) {
+        if (parked->attempt(parked))
+            continue;
+        partition_park_first(partition, parked);
+        return;
     }
 }
 
@@ -215,8 +213,9 @@ static void answer_pending(struct operation *operation)
     request_free(request);
 }
 
-static bool attempt_update(struct request *request)
+static bool attempt_update(struct parked *parked)
 {
+    struct request *request = (struct request *)parked;
     if (is_ahead(request))
         return false;
     enum operation_outcome outcome = operation_execute(request->partition, &request->operation);
@@ -243,6 +242,7 @@ static void prepare_operation(struct request *request)
     operation->entry_at = wire->entry_at;
     operation->repeated = request->header.flags & WIRE_REPEATED;
     operation->origin = (struct copy_origin){.client = (uint32_t)request->peer + 1, .number = wire->number};
+    operation->transaction = 0;
     operation->answer = (struct operation_answer){0};
     operation->failures_seen = PROVISION_NEVER_FAILED;
     operation->finished = answer_pending;
@@ -270,7 +270,7 @@ static int handle_update(belay_node *node, int peer, const struct message_header
         refuse(node, peer, header, status);
         return BELAY_OK;
     }
-    request->attempt = attempt_update;
+    request->parked.attempt = attempt_update;
     request->wire.update = wire;
     request->key = key;
     request->key_length = wire.key_length;
@@ -303,8 +303,9 @@ static int read_value(struct request *request, const struct copy_found *found, s
 
 /* With the lock held nobody changes the copy, so a read cannot be torn. An update of the key that is not on all copies
  * yet must not be shown: the answer waits for it. */
-static bool attempt_get(struct request *request)
+static bool attempt_get(struct parked *parked)
 {
+    struct request *request = (struct request *)parked;
     struct partition *partition = request->partition;
     struct {
         struct wire_value value;
@@ -351,7 +352,7 @@ static int handle_get(belay_node *node, int peer, const struct message_header *h
         refuse(node, peer, header, partition ? BELAY_ERR_NO_MEMORY : OPERATION_ELSEWHERE);
         return BELAY_OK;
     }
-    request->attempt = attempt_get;
+    request->parked.attempt = attempt_get;
     request->wire.get = wire;
     request->key = key;
     request->key_length = wire.key_length;
@@ -377,8 +378,9 @@ static void answer_place(struct partition *partition, int peer, uint32_t call, s
                offsetof(struct wire_place, physical) + place->count * sizeof place->physical[0]);
 }
 
-static bool attempt_reserve(struct request *request)
+static bool attempt_reserve(struct parked *parked)
 {
+    struct request *request = (struct request *)parked;
     struct partition *partition = request->partition;
     const struct wire_reserve *wire = &request->wire.reserve;
     struct wire_place place;
@@ -423,7 +425,7 @@ static int handle_reserve(belay_node *node, int peer, const struct message_heade
         refuse(node, peer, header, partition ? BELAY_ERR_NO_MEMORY : OPERATION_ELSEWHERE);
         return BELAY_OK;
     }
-    request->attempt = attempt_reserve;
+    request->parked.attempt = attempt_reserve;
     request->wire.reserve = wire;
     request->key = key;
     request->key_length = wire.key_length;
@@ -480,8 +482,9 @@ static int handle_abandon(belay_node *node, int peer, const struct message_heade
 
 /* ---- Whole partitions ---- */
 
-static bool attempt_clear(struct request *request)
+static bool attempt_clear(struct parked *parked)
 {
+    struct request *request = (struct request *)parked;
     if (is_ahead(request))
         return false;
     int result = operation_clear(request->partition, &request->failures_seen);
@@ -503,7 +506,7 @@ static int handle_clear(belay_node *node, int peer, const struct message_header 
     struct request *request = partition ? request_new(partition, peer, header) : NULL;
     if (!request)
         return BELAY_ERR_PROTOCOL;
-    request->attempt = attempt_clear;
+    request->parked.attempt = attempt_clear;
     request->key = "";
     request->key_length = 0;
     begin(request, 0);
@@ -552,7 +555,7 @@ static int handle_size(belay_node *node, int peer, const struct message_header *
     spin_acquire(&partition->lock);
     int status = not_ready(partition);
     if (status == BELAY_OK)
-        entries = copy_entries(partition->copy);
+        entries = transactions_visible(partition);
     spin_release(&partition->lock);
     node_reply(node, peer, header->call, status, &entries, status == BELAY_OK ? sizeof entries : 0);
     return BELAY_OK;
@@ -570,7 +573,7 @@ static int handle_sizes(belay_node *node, int peer, const struct message_header 
     for (; cache && first + count < cache->partition_count && count < WHOLE_SIZES_PER_MESSAGE; ++count) {
         struct partition *partition = &cache->partitions[first + count];
         spin_acquire(&partition->lock);
-        sizes[count] = partition->ready ? copy_entries(partition->copy) : WHOLE_SIZE_UNKNOWN;
+        sizes[count] = partition->ready ? transactions_visible(partition) : WHOLE_SIZE_UNKNOWN;
         spin_release(&partition->lock);
     }
     node_reply(node, peer, header->call, BELAY_OK, sizes, count * sizeof sizes[0]);

@@ -5,6 +5,8 @@
 #include "cache/async.h"
 #include "cache/client.h"
 #include "cache/route.h"
+#include "cache/transaction_locks.h"
+#include "cache/transaction_record.h"
 #include "cache/wire.h"
 #include "mirror/verify.h"
 
@@ -91,9 +93,20 @@ int whole_size(belay_cache *cache, uint64_t *entries)
 static int clear_partition(belay_cache *cache, uint32_t partition)
 {
     struct whole_question question = {.type = MESSAGE_CLEAR, .body = &partition, .length = sizeof partition};
+    struct node_wait wait;
     size_t length;
-    async_mark_dirty(cache->node, cache_primary(cache, partition));
-    return whole_ask_primary(cache, partition, &question, NULL, 0, &length, "belay_clear");
+    int result;
+    bool in_time = true;
+    node_wait_begin(&wait, cache->node, node_deadline(cache->node));
+    do {
+        async_mark_dirty(cache->node, cache_primary(cache, partition));
+        result = whole_ask_primary(cache, partition, &question, NULL, 0, &length, "belay_clear");
+        in_time = node_wait_more(&wait);
+    } while (result == OPERATION_LOCKED && in_time);
+    node_wait_end(&wait);
+    return result == OPERATION_LOCKED
+               ? log_quiet(BELAY_ERR_TIMEOUT, "belay_clear: transactions have locked keys of partition %u", partition)
+               : result;
 }
 
 /* A primary that dies may take its clearing with it: once more. */
@@ -153,7 +166,7 @@ static int visit_keys(struct iteration *iteration, const unsigned char *keys, si
         at += sizeof length;
         if (length == 0 || length > BELAY_KEY_MAX || length > used - at)
             return log_error(BELAY_ERR_PROTOCOL, "belay_iterate: malformed list of keys");
-        int status = visit_key(iteration, keys + at, length);
+        int status = record_is_key(keys + at, length) ? BELAY_OK : visit_key(iteration, keys + at, length);
         if (status != 0)
             return status;
         at += length;
@@ -269,7 +282,7 @@ void whole_stats(belay_cache *cache, belay_cache_stats *stats)
             if (copy_physical(partition->copy, logical) != ARENA_NO_SEGMENT)
                 stats->bytes_held += arena_segment_size(cache->node->arena);
         if (partition_is_primary(partition)) {
-            stats->entries += copy_entries(partition->copy);
+            stats->entries += transactions_visible(partition);
             stats->bytes_live += copy_bytes_live(partition->copy);
             stats->updates_applied += partition->updates;
             stats->pushes += partition->pushes;

@@ -47,6 +47,17 @@ enum message_type {
     MESSAGE_STATE,        /* call: copies of a partition, as its primary knows them */
     MESSAGE_LOST,         /* no holder of a partition has a complete copy */
     MESSAGE_SWEEP,        /* call: clean and release what you can, an arena is full; answered when through */
+    /* transactions, see transaction_wire.h */
+    MESSAGE_TX_LOCK,    /* call: lock a key */
+    MESSAGE_TX_PART,    /* a part of what a transaction does at a partition */
+    MESSAGE_TX_PREPARE, /* call: the last part; lock, check, be ready to commit, or commit if there is nobody else */
+    MESSAGE_TX_CHECK,   /* call: the last part; has what was read changed? */
+    MESSAGE_TX_COMMIT,  /* call */
+    MESSAGE_TX_ABORT,   /* call */
+    MESSAGE_TX_RELEASE, /* the sender's transaction is over: its locks */
+    MESSAGE_TX_OUTCOME, /* call: of a transaction at another participant */
+    MESSAGE_TX_ASK,     /* call: of a transaction at its coordinator */
+    MESSAGE_TX_WAITS,   /* call: for whom does the receiver's transaction wait? */
     /* mirror */
     MESSAGE_SEGMENTS,    /* call: attach segments to a backup copy */
     MESSAGE_RELEASE,     /* detach segments from a backup copy */

@@ -161,6 +161,15 @@ void copy_publish(copy *c, struct copy_change *change);
 /* Pending changes, oldest first, by copy_change.newer. */
 struct copy_change *copy_oldest_pending(const copy *c);
 
+/* ---- Primary: marks for the readers of transactions, see mark.h ---- */
+
+uint32_t copy_mark(const copy *c, uint64_t hash);
+void copy_mark_prepared(copy *c, uint64_t hash);
+void copy_mark_settled(copy *c, uint64_t hash); /* it was changed, or will not be */
+void copy_mark_changing(copy *c, uint64_t hash);
+/* Nobody is prepared; who knows a mark of another copy will find that it has changed. */
+void copy_marks_reset(copy *c);
+
 /* ---- Primary: room ---- */
 
 /*

@@ -44,6 +44,7 @@ enum {
     ROOT_DIRECTORY_SEGMENTS = 16,
     TABLE_DIRECT = 128, /* logical segments whose mapping lies in the descriptor itself */
     TABLE_INDIRECT = 16,
+    MARK_WORDS = 32,
     DESCRIPTOR_SIZE = 2048
 };
 
@@ -66,6 +67,7 @@ struct copy_descriptor {
     _Atomic uint32_t serving;                  /* this is the primary, and ready: else readers keep off */
     _Atomic uint32_t direct[TABLE_DIRECT];     /* logical segment -> physical + 1; 0: not attached */
     _Atomic uint32_t indirect[TABLE_INDIRECT]; /* physical + 1 of segments full of further mappings */
+    _Atomic uint32_t marks[MARK_WORDS];        /* of transactions, see mark.h */
 };
 _Static_assert(sizeof(struct copy_descriptor) <= DESCRIPTOR_SIZE, "descriptor outgrew its place");
 

@@ -18,6 +18,8 @@ libbelay_la_SOURCES += \
     src/copy/keys.h \
     src/copy/layout.h \
     src/copy/log.c \
+    src/copy/mark.c \
+    src/copy/mark.h \
     src/copy/pending.c \
     src/copy/racy.h \
     src/copy/reader.c \

@@ -108,6 +108,15 @@ struct parked *partition_take_parked(struct partition *partition)
     return parked;
 }
 
+void partition_park_first(struct partition *partition, struct parked *parked)
+{
+    parked->next = partition->parked_first;
+    if (!parked->next)
+        partition->parked_last = &parked->next;
+    partition->parked_first = parked;
+    partition_activate(partition);
+}
+
 /* ---- Backups come and go ---- */
 
 void partition_drop_backup(struct partition *partition, int i)

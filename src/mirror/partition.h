@@ -90,6 +90,7 @@ struct provision {
 /* An operation that cannot go on yet waits here; the cache layer knows what it is. */
 struct parked {
     struct parked *next;
+    bool (*attempt)(struct parked *parked); /* false: it has to wait on. The partition's lock is held */
 };
 
 /* A segment without live entries, to be reused when all pushes that may still read from it are done, and all answers sent before
@@ -135,6 +136,8 @@ struct partition {
 
     /* Of the cache layer: */
     void (*unpark)(struct partition *partition);            /* retries parked operations, oldest first */
+    void (*promoted)(struct partition *partition);          /* it is about to serve here, rebuilt; NULL: nothing */
+    struct transactions *transactions;                      /* of a transactional cache, else NULL */
     bool (*begin_empty)(const struct partition *partition); /* the last copy is lost: may it begin anew? */
     void (*name_cache)(const struct partition *partition, char *name); /* BELAY_CACHE_NAME_MAX + 1 */
 
@@ -197,6 +200,7 @@ bool partition_sweep(struct partition *partition);
 
 void partition_park(struct partition *partition, struct parked *parked);
 struct parked *partition_take_parked(struct partition *partition); /* the oldest, or NULL */
+void partition_park_first(struct partition *partition, struct parked *parked); /* put it back */
 /* Progress must look at this partition. The lock is held. */
 void partition_activate(struct partition *partition);
 

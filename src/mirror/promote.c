@@ -193,6 +193,8 @@ static void add_event(const struct partition *partition, belay_event_kind kind)
 static void serve(struct partition *partition)
 {
     FAULT_POINT("promote-before-serve");
+    if (partition->promoted)
+        partition->promoted(partition);
     partition->ready = true;
     copy_serve(partition->copy, true);
     promotion_end(partition);

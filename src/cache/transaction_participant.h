@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/**
+ * @file transaction_participant.h
+ * One transaction at one partition, as the partition's primary carries it out.
+ *
+ *   OPEN --prepare--> PREPARING --record on all backups--> PREPARED --decision--> COMMITTING --all applied--> gone
+ *
+ * From PREPARING on its keys are locked and marked, and every backup can go on as the primary. Who decides is the coordinator, or if
+ * it is dead, recovery. The changes are then applied one by one, under the locks; if the primary dies meanwhile, all of them are
+ * applied again from the record, which is overwritten with the outcome as the last step.
+ *
+ * Threads: the partition's lock is held.
+ */
+#ifndef BELAY_TRANSACTION_PARTICIPANT_H
+#define BELAY_TRANSACTION_PARTICIPANT_H
+
+#include "cache/operation.h"
+#include "cache/transaction_locks.h"
+#include "cache/transaction_record.h"
+
+enum participant_state { PARTICIPANT_OPEN, PARTICIPANT_PREPARING, PARTICIPANT_PREPARED, PARTICIPANT_COMMITTING };
+
+/* One change of a transaction. */
+struct change {
+    struct participant *participant;
+    struct operation operation;
+};
+
+/* The outcome is being asked for (transaction_recover.c). */
+struct inquiry {
+    bool recovered; /* its coordinator may have forgotten it: it was found in a copy that became the primary */
+    bool asking;
+    uint32_t next;     /* participant to be asked */
+    uint64_t retry_at; /* not before; clock_now() */
+};
+
+struct participant {
+    struct participant *next;
+    struct partition *partition;
+    uint64_t id;
+    enum participant_state state;
+    struct hold *holds;
+    unsigned char *record; /* NULL: not begun */
+    size_t received, length;
+    uint16_t lane;
+    uint8_t sync;
+    struct change *changes;
+    uint32_t change_count, staged, pending;
+    bool noted; /* the copy has its record */
+    bool all_staged;
+    struct record_header outcome;
+    struct operation prepare_note, outcome_note;
+    unsigned char note_key[RECORD_KEY_LENGTH];
+    struct parked resume; /* at its partition, when a commit has to wait for room */
+    int peer;             /* who waits for the answer to `call`; 0: nobody does */
+    uint32_t call;
+    struct inquiry inquiry;
+};
+
+struct participant *participant_find(const struct transactions *transactions, uint64_t id);
+/* Find or make. NULL: no memory. */
+struct participant *participant_get(struct partition *partition, uint64_t id);
+/* Forget it, and release its locks. */
+void participant_drop(struct transactions *transactions, struct participant *participant);
+
+/* What another partition's recovery, or a caller that repeats itself, wants to know. */
+enum record_outcome { OUTCOME_NONE, OUTCOME_OPEN, OUTCOME_COMMITTED };
+enum record_outcome participant_outcome(const struct partition *partition, uint64_t id, uint16_t lane);
+
+/* Was what it read not changed since? @return BELAY_OK, CONFLICT, OPERATION_LOCKED (about to be changed). */
+int participant_check(const struct partition *partition, const struct record_reader *record);
+
+/*
+ * Lock, check, and push the record; @p alone: and commit, for there are no other participants.
+ * @return FABRIC_AGAIN: try again after progress; BELAY_OK: it is under way, and `call` will be answered; or the result, and it is
+ * dropped: CONFLICT, OPERATION_LOCKED (@p holder is set), NO_SPACE, ...
+ */
+int participant_prepare(struct participant *participant, bool alone, uint64_t *holder);
+
+/* It is decided. Its `call` is answered when that is applied as its mode says. */
+void participant_commit(struct participant *participant);
+
+/* Undo. @return false: try again after progress. Else it is answered when all copies know, and dropped. */
+bool participant_abort(struct participant *participant);
+
+/* A record that was found in a copy becomes a participant again. */
+int participant_restore(struct partition *partition, const void *record, size_t length);
+
+#endif

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/**
+ * @file transaction_recover.h
+ * What becomes of transactions whose coordinator, or a participant's primary, is dead.
+ *
+ * A new primary finds the records in its copy, and with them locks and changes (recover_promoted()). If the coordinator lives, it
+ * decides; it is asked once, for it may have finished and forgotten. If it is dead, the other participants are asked: one that has
+ * committed says that all have to. If none has, none ever will, for the coordinator is fenced: it is aborted. Whoever answers has a
+ * view without the coordinator, so that no message of it can come later.
+ *
+ * Threads: under the state lock.
+ */
+#ifndef BELAY_TRANSACTION_RECOVER_H
+#define BELAY_TRANSACTION_RECOVER_H
+
+#include "mirror/partition.h"
+
+/* struct partition.promoted */
+void recover_promoted(struct partition *partition);
+
+void transaction_recover_register(belay_node *node);
+
+#endif

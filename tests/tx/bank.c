@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Bank transfers: every rank moves money between random accounts, in transactions of two to four accounts, one or two caches and
+ * every kind that promises it, and takes snapshots of all accounts, which must always add up to what there was at the beginning.
+ * Some accounts are closed, and opened again by whoever wants to pay into them: so absent keys are read and written too. At the
+ * end all copies are identical and nothing is locked.
+ */
+#include "../support/job.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { ACCOUNTS = 40, CACHES = 2, MONEY = 100, TOUCHED_MAX = 4 };
+
+struct bank {
+    const struct job *job;
+    belay_node *node;
+    belay_cache *caches[CACHES];
+    struct random_source random;
+    uint64_t committed, conflicts, timeouts, snapshots, torn;
+};
+
+struct kind {
+    belay_concurrency concurrency;
+    belay_isolation isolation;
+};
+
+/* All that promise that what was read is still so at the commit, of keys that are written too. */
+static const struct kind kinds[] = {{BELAY_OPTIMISTIC, BELAY_REPEATABLE_READ},
+                                    {BELAY_OPTIMISTIC, BELAY_SERIALIZABLE},
+                                    {BELAY_PESSIMISTIC, BELAY_REPEATABLE_READ},
+                                    {BELAY_PESSIMISTIC, BELAY_SERIALIZABLE}};
+
+static belay_cache *cache_of(const struct bank *bank, unsigned account)
+{
+    return bank->caches[account % CACHES];
+}
+
+/* An account that is not there is empty. */
+static int read_account(struct bank *bank, belay_tx *tx, unsigned account, int64_t *money)
+{
+    size_t length = 0;
+    *money = 0;
+    int result = belay_tx_get(tx, cache_of(bank, account), &account, sizeof account, money, sizeof *money, &length);
+    return result == BELAY_ERR_NOT_FOUND ? BELAY_OK : result;
+}
+
+static int write_account(struct bank *bank, belay_tx *tx, unsigned account, int64_t money)
+{
+    if (money == 0)
+        return belay_tx_remove(tx, cache_of(bank, account), &account, sizeof account);
+    return belay_tx_put(tx, cache_of(bank, account), &account, sizeof account, &money, sizeof money);
+}
+
+static void choose(struct bank *bank, unsigned *accounts, unsigned count)
+{
+    for (unsigned i = 0; i < count; ++i) {
+        bool again = true;
+        while (again) {
+            accounts[i] = (unsigned)random_below(&bank->random, ACCOUNTS);
+            again = false;
+            for (unsigned j = 0; j < i; ++j)
+                again = again || accounts[j] == accounts[i];
+        }
+    }
+}
+
+/* The first pays all others the same. */
+static int transfer_within(struct bank *bank, belay_tx *tx)
+{
+    unsigned accounts[TOUCHED_MAX];
+    unsigned count = (unsigned)random_between(&bank->random, 2, TOUCHED_MAX);
+    int64_t money[TOUCHED_MAX];
+    int result = BELAY_OK;
+    choose(bank, accounts, count);
+    for (unsigned i = 0; i < count && result == BELAY_OK; ++i)
+        result = read_account(bank, tx, accounts[i], &money[i]);
+    if (result != BELAY_OK)
+        return result;
+    int64_t each = random_percent(&bank->random, 30) ? money[0] / (count - 1) : 1;
+    for (unsigned i = 1; i < count && result == BELAY_OK; ++i)
+        result = write_account(bank, tx, accounts[i], money[i] + each);
+    if (result == BELAY_OK)
+        result = write_account(bank, tx, accounts[0], money[0] - each * (int64_t)(count - 1));
+    return result;
+}
+
+static void account_for(struct bank *bank, int result)
+{
+    bank->committed += result == BELAY_OK;
+    bank->conflicts += result == BELAY_ERR_CONFLICT;
+    bank->timeouts += result == BELAY_ERR_TIMEOUT;
+    CHECK(result == BELAY_OK || result == BELAY_ERR_CONFLICT || result == BELAY_ERR_TIMEOUT, "%s: %s",
+          belay_strerror(result), belay_last_error());
+}
+
+static void transfer(struct bank *bank)
+{
+    const struct kind *kind = &kinds[random_below(&bank->random, sizeof kinds / sizeof kinds[0])];
+    belay_tx *tx;
+    if (!CHECK_OK(belay_tx_begin(bank->node, kind->concurrency, kind->isolation, 2000, &tx)))
+        return;
+    int result = transfer_within(bank, tx);
+    if (result == BELAY_OK && random_percent(&bank->random, 5)) {
+        CHECK_OK(belay_tx_rollback(tx));
+    } else {
+        int committed = belay_tx_commit(tx);
+        CHECK(result == BELAY_OK || committed == result, "a failed transaction commits with %s",
+              belay_strerror(committed));
+        account_for(bank, committed);
+    }
+    CHECK_OK(belay_tx_close(tx));
+}
+
+static int sum_within(struct bank *bank, belay_tx *tx, int64_t *sum)
+{
+    int result = BELAY_OK;
+    unsigned first = (unsigned)random_below(&bank->random, ACCOUNTS);
+    *sum = 0;
+    for (unsigned i = 0; i < ACCOUNTS && result == BELAY_OK; ++i) {
+        int64_t money;
+        result = read_account(bank, tx, (first + i) % ACCOUNTS, &money);
+        *sum += money;
+    }
+    return result;
+}
+
+static void snapshot(struct bank *bank)
+{
+    bool optimistic = random_percent(&bank->random, 80);
+    belay_tx *tx;
+    int64_t sum;
+    if (!CHECK_OK(belay_tx_begin(bank->node, optimistic ? BELAY_OPTIMISTIC : BELAY_PESSIMISTIC, BELAY_SERIALIZABLE,
+                                 2000, &tx)))
+        return;
+    int result = sum_within(bank, tx, &sum);
+    int committed = belay_tx_commit(tx);
+    if (result == BELAY_OK && committed == BELAY_OK) {
+        CHECK(sum == (int64_t)ACCOUNTS * MONEY, "a snapshot adds up to %lld", (long long)sum);
+        bank->snapshots++;
+    } else {
+        bank->torn += sum != (int64_t)ACCOUNTS * MONEY;
+    }
+    CHECK_OK(belay_tx_close(tx));
+}
+
+static void fill(struct bank *bank)
+{
+    int64_t money = MONEY;
+    for (unsigned account = 0; account < ACCOUNTS && bank->job->rank == 0; ++account)
+        CHECK_OK(belay_put(cache_of(bank, account), &account, sizeof account, &money, sizeof money, NULL));
+    CHECK_OK(belay_flush(bank->node));
+    job_barrier();
+}
+
+static void sum_at_the_end(struct bank *bank)
+{
+    int64_t sum = 0;
+    for (unsigned account = 0; account < ACCOUNTS; ++account) {
+        int64_t money = 0;
+        size_t length;
+        int result = belay_get(cache_of(bank, account), &account, sizeof account, &money, sizeof money, &length);
+        CHECK(result == BELAY_OK || result == BELAY_ERR_NOT_FOUND, "%s", belay_strerror(result));
+        sum += result == BELAY_OK ? money : 0;
+    }
+    CHECK(sum == (int64_t)ACCOUNTS * MONEY, "at the end there is %lld", (long long)sum);
+}
+
+/* Nothing is locked: a plain write of every key goes through at once. */
+static void try_locks(struct bank *bank)
+{
+    for (unsigned account = 0; account < ACCOUNTS && bank->job->rank == 0; ++account) {
+        int result = belay_remove(cache_of(bank, account), &account, sizeof account, NULL);
+        CHECK(result == BELAY_OK || result == BELAY_ERR_NOT_FOUND, "%s", belay_last_error());
+    }
+    job_barrier();
+}
+
+static void run(struct bank *bank, belay_sync sync, unsigned backups, const char *name, double seconds)
+{
+    uint64_t until;
+    for (unsigned i = 0; i < CACHES; ++i) {
+        char cache[40];
+        snprintf(cache, sizeof cache, "%s_%u", name, i);
+        belay_cache_config config = {.name = cache,
+                                     .backups = backups,
+                                     .write_synchronization_mode = sync,
+                                     .atomicity_mode = BELAY_TRANSACTIONAL,
+                                     .partitions = 8};
+        bank->caches[i] = job_cache(bank->node, &config);
+    }
+    fill(bank);
+    bank->committed = bank->conflicts = bank->timeouts = bank->snapshots = bank->torn = 0;
+    until = job_clock() + (uint64_t)(seconds * 1e9);
+    while (job_clock() < until) {
+        if (random_percent(&bank->random, bank->job->rank == 1 ? 50 : 10))
+            snapshot(bank);
+        else
+            transfer(bank);
+    }
+    CHECK_OK(belay_flush(bank->node));
+    uint64_t committed = job_sum(bank->committed), snapshots = job_sum(bank->snapshots);
+    uint64_t conflicts = job_sum(bank->conflicts), timeouts = job_sum(bank->timeouts), torn = job_sum(bank->torn);
+    sum_at_the_end(bank);
+    for (unsigned i = 0; i < CACHES; ++i)
+        job_verify(bank->node, bank->caches[i], name);
+    try_locks(bank);
+    uint64_t entries = 1;
+    CHECK_OK(belay_size(bank->caches[0], &entries));
+    CHECK(entries == 0, "%llu entries in an empty cache", (unsigned long long)entries);
+    if (bank->job->rank == 0) {
+        report_note("%s: %llu transfers, %llu conflicts, %llu time-outs, %llu snapshots, %llu doomed ones saw a torn state", name,
+                    (unsigned long long)committed, (unsigned long long)conflicts, (unsigned long long)timeouts,
+                    (unsigned long long)snapshots, (unsigned long long)torn);
+        CHECK(committed > 0 && snapshots > 0, "nothing was tested");
+    }
+    job_barrier();
+}
+
+int main(int argc, char **argv)
+{
+    struct job job;
+    struct bank bank = {.job = &job};
+    job_begin(&argc, &argv, "bank", 6, &job);
+    bank.random = random_stream(job.seed, (uint64_t)job.rank, 0);
+    bank.node = job_open(NULL);
+    run(&bank, BELAY_FULL_SYNC, 1, "full_sync", job.seconds / 4);
+    run(&bank, BELAY_PRIMARY_SYNC, 1, "primary_sync", job.seconds / 4);
+    run(&bank, BELAY_FULL_ASYNC, 2, "full_async", job.seconds / 4);
+    run(&bank, BELAY_FULL_SYNC, 0, "no_backups", job.seconds / 4);
+    job_close(bank.node);
+    return job_end(&job);
+}
