@@ -1,4 +1,14 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Transactions: programs for mpirun.
-check_PROGRAMS += tests/tx/bank
-tests_tx_bank_LDADD = $(TEST_LIBS)
+EXTRA_DIST += tests/tx/bank/kills_job
+
+check_PROGRAMS += tests/tx/bank/transfers
+tests_tx_bank_transfers_SOURCES = tests/tx/bank/bank.c tests/tx/bank/bank.h tests/tx/bank/transfers.c
+tests_tx_bank_transfers_LDADD = $(TEST_LIBS)
+
+check_PROGRAMS += tests/tx/bank/kills
+tests_tx_bank_kills_SOURCES = tests/tx/bank/bank.c tests/tx/bank/bank.h tests/tx/bank/kills.c
+tests_tx_bank_kills_LDADD = $(TEST_LIBS)
+
+check_PROGRAMS += tests/tx/promises
+tests_tx_promises_LDADD = $(TEST_LIBS)

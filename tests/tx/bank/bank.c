@@ -1,25 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/*
- * Bank transfers: every rank moves money between random accounts, in transactions of two to four accounts, one or two caches and
- * every kind that promises it, and takes snapshots of all accounts, which must always add up to what there was at the beginning.
- * Some accounts are closed, and opened again by whoever wants to pay into them: so absent keys are read and written too. At the
- * end all copies are identical and nothing is locked.
- */
-#include "../support/job.h"
+#include "bank.h"
 
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
-enum { ACCOUNTS = 40, CACHES = 2, MONEY = 100, TOUCHED_MAX = 4 };
-
-struct bank {
-    const struct job *job;
-    belay_node *node;
-    belay_cache *caches[CACHES];
-    struct random_source random;
-    uint64_t committed, conflicts, timeouts, snapshots, torn;
-};
+enum { TOUCHED_MAX = 4 };
 
 struct kind {
     belay_concurrency concurrency;
@@ -91,8 +75,11 @@ static void account_for(struct bank *bank, int result)
     bank->committed += result == BELAY_OK;
     bank->conflicts += result == BELAY_ERR_CONFLICT;
     bank->timeouts += result == BELAY_ERR_TIMEOUT;
-    CHECK(result == BELAY_OK || result == BELAY_ERR_CONFLICT || result == BELAY_ERR_TIMEOUT, "%s: %s",
-          belay_strerror(result), belay_last_error());
+    bool failed = result == BELAY_ERR_NODE_FAILED || result == BELAY_ERR_PARTITION_LOST;
+    bank->failed += failed;
+    CHECK(result == BELAY_OK || result == BELAY_ERR_CONFLICT || result == BELAY_ERR_TIMEOUT ||
+              (failed && bank->node_dies),
+          "%s: %s", belay_strerror(result), belay_last_error());
 }
 
 static void transfer(struct bank *bank)
@@ -137,49 +124,18 @@ static void snapshot(struct bank *bank)
     int result = sum_within(bank, tx, &sum);
     int committed = belay_tx_commit(tx);
     if (result == BELAY_OK && committed == BELAY_OK) {
-        CHECK(sum == (int64_t)ACCOUNTS * MONEY, "a snapshot adds up to %lld", (long long)sum);
+        CHECK(sum == TOTAL, "a snapshot adds up to %lld", (long long)sum);
         bank->snapshots++;
     } else {
-        bank->torn += sum != (int64_t)ACCOUNTS * MONEY;
+        bank->torn += sum != TOTAL;
     }
     CHECK_OK(belay_tx_close(tx));
 }
 
-static void fill(struct bank *bank)
-{
-    int64_t money = MONEY;
-    for (unsigned account = 0; account < ACCOUNTS && bank->job->rank == 0; ++account)
-        CHECK_OK(belay_put(cache_of(bank, account), &account, sizeof account, &money, sizeof money, NULL));
-    CHECK_OK(belay_flush(bank->node));
-    job_barrier();
-}
+/* ---- The bank ---- */
 
-static void sum_at_the_end(struct bank *bank)
+void bank_open(struct bank *bank, belay_sync sync, unsigned backups, const char *name)
 {
-    int64_t sum = 0;
-    for (unsigned account = 0; account < ACCOUNTS; ++account) {
-        int64_t money = 0;
-        size_t length;
-        int result = belay_get(cache_of(bank, account), &account, sizeof account, &money, sizeof money, &length);
-        CHECK(result == BELAY_OK || result == BELAY_ERR_NOT_FOUND, "%s", belay_strerror(result));
-        sum += result == BELAY_OK ? money : 0;
-    }
-    CHECK(sum == (int64_t)ACCOUNTS * MONEY, "at the end there is %lld", (long long)sum);
-}
-
-/* Nothing is locked: a plain write of every key goes through at once. */
-static void try_locks(struct bank *bank)
-{
-    for (unsigned account = 0; account < ACCOUNTS && bank->job->rank == 0; ++account) {
-        int result = belay_remove(cache_of(bank, account), &account, sizeof account, NULL);
-        CHECK(result == BELAY_OK || result == BELAY_ERR_NOT_FOUND, "%s", belay_last_error());
-    }
-    job_barrier();
-}
-
-static void run(struct bank *bank, belay_sync sync, unsigned backups, const char *name, double seconds)
-{
-    uint64_t until;
     for (unsigned i = 0; i < CACHES; ++i) {
         char cache[40];
         snprintf(cache, sizeof cache, "%s_%u", name, i);
@@ -190,45 +146,44 @@ static void run(struct bank *bank, belay_sync sync, unsigned backups, const char
                                      .partitions = 8};
         bank->caches[i] = job_cache(bank->node, &config);
     }
-    fill(bank);
-    bank->committed = bank->conflicts = bank->timeouts = bank->snapshots = bank->torn = 0;
-    until = job_clock() + (uint64_t)(seconds * 1e9);
+}
+
+void bank_fill(struct bank *bank)
+{
+    int64_t money = MONEY;
+    for (unsigned account = 0; account < ACCOUNTS && bank->job->rank == 0; ++account)
+        CHECK_OK(belay_put(cache_of(bank, account), &account, sizeof account, &money, sizeof money, NULL));
+    CHECK_OK(belay_flush(bank->node));
+    job_barrier();
+}
+
+void bank_work(struct bank *bank, unsigned snapshots, uint64_t until)
+{
     while (job_clock() < until) {
-        if (random_percent(&bank->random, bank->job->rank == 1 ? 50 : 10))
+        if (random_percent(&bank->random, snapshots))
             snapshot(bank);
         else
             transfer(bank);
     }
-    CHECK_OK(belay_flush(bank->node));
-    uint64_t committed = job_sum(bank->committed), snapshots = job_sum(bank->snapshots);
-    uint64_t conflicts = job_sum(bank->conflicts), timeouts = job_sum(bank->timeouts), torn = job_sum(bank->torn);
-    sum_at_the_end(bank);
-    for (unsigned i = 0; i < CACHES; ++i)
-        job_verify(bank->node, bank->caches[i], name);
-    try_locks(bank);
-    uint64_t entries = 1;
-    CHECK_OK(belay_size(bank->caches[0], &entries));
-    CHECK(entries == 0, "%llu entries in an empty cache", (unsigned long long)entries);
-    if (bank->job->rank == 0) {
-        report_note("%s: %llu transfers, %llu conflicts, %llu time-outs, %llu snapshots, %llu doomed ones saw a torn state", name,
-                    (unsigned long long)committed, (unsigned long long)conflicts, (unsigned long long)timeouts,
-                    (unsigned long long)snapshots, (unsigned long long)torn);
-        CHECK(committed > 0 && snapshots > 0, "nothing was tested");
-    }
-    job_barrier();
 }
 
-int main(int argc, char **argv)
+int64_t bank_money(struct bank *bank)
 {
-    struct job job;
-    struct bank bank = {.job = &job};
-    job_begin(&argc, &argv, "bank", 6, &job);
-    bank.random = random_stream(job.seed, (uint64_t)job.rank, 0);
-    bank.node = job_open(NULL);
-    run(&bank, BELAY_FULL_SYNC, 1, "full_sync", job.seconds / 4);
-    run(&bank, BELAY_PRIMARY_SYNC, 1, "primary_sync", job.seconds / 4);
-    run(&bank, BELAY_FULL_ASYNC, 2, "full_async", job.seconds / 4);
-    run(&bank, BELAY_FULL_SYNC, 0, "no_backups", job.seconds / 4);
-    job_close(bank.node);
-    return job_end(&job);
+    int64_t sum = 0;
+    for (unsigned account = 0; account < ACCOUNTS; ++account) {
+        int64_t money = 0;
+        size_t length;
+        int result = belay_get(cache_of(bank, account), &account, sizeof account, &money, sizeof money, &length);
+        CHECK(result == BELAY_OK || result == BELAY_ERR_NOT_FOUND, "%s", belay_strerror(result));
+        sum += result == BELAY_OK ? money : 0;
+    }
+    return sum;
+}
+
+void bank_check_locks(struct bank *bank)
+{
+    for (unsigned account = 0; account < ACCOUNTS; ++account) {
+        int result = belay_remove(cache_of(bank, account), &account, sizeof account, NULL);
+        CHECK(result == BELAY_OK || result == BELAY_ERR_NOT_FOUND, "account %u: %s", account, belay_last_error());
+    }
 }
