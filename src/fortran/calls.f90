@@ -282,6 +282,92 @@ module belay_calls
         end function
     end interface
 
+    ! ---- Transactions
+
+    interface
+        function belay_tx_begin(node, concurrency, isolation, timeout_ms, tx) &
+            bind(C, name='belay_tx_begin') result(result)
+            import :: belay_node, belay_tx, c_int
+            type(belay_node), value :: node
+            integer(c_int), value :: concurrency, isolation, timeout_ms
+            type(belay_tx), intent(inout) :: tx
+            integer(c_int) :: result
+        end function
+
+        function belay_tx_get(tx, cache, key, buffer, value_length) &
+            bind(C, name='belay_fortran_tx_get') result(result)
+            import :: belay_cache, belay_tx, c_int, c_size_t
+            type(belay_tx), value :: tx
+            type(belay_cache), value :: cache
+            type(*), dimension(..), intent(in) :: key
+            type(*), dimension(..), intent(inout) :: buffer
+            integer(c_size_t), intent(inout), optional :: value_length
+            integer(c_int) :: result
+        end function
+
+        function belay_tx_get_all(tx, cache, items) &
+            bind(C, name='belay_fortran_tx_get_all') result(result)
+            import :: belay_cache, belay_get_item, belay_tx, c_int
+            type(belay_tx), value :: tx
+            type(belay_cache), value :: cache
+            type(belay_get_item), intent(inout) :: items(:)
+            integer(c_int) :: result
+        end function
+
+        function belay_tx_put(tx, cache, key, value) &
+            bind(C, name='belay_fortran_tx_put') result(result)
+            import :: belay_cache, belay_tx, c_int
+            type(belay_tx), value :: tx
+            type(belay_cache), value :: cache
+            type(*), dimension(..), intent(in) :: key, value
+            integer(c_int) :: result
+        end function
+
+        function belay_tx_remove(tx, cache, key) &
+            bind(C, name='belay_fortran_tx_remove') result(result)
+            import :: belay_cache, belay_tx, c_int
+            type(belay_tx), value :: tx
+            type(belay_cache), value :: cache
+            type(*), dimension(..), intent(in) :: key
+            integer(c_int) :: result
+        end function
+
+        function belay_tx_commit(tx) &
+            bind(C, name='belay_tx_commit') result(result)
+            import :: belay_tx, c_int
+            type(belay_tx), value :: tx
+            integer(c_int) :: result
+        end function
+
+        function belay_tx_rollback(tx) &
+            bind(C, name='belay_tx_rollback') result(result)
+            import :: belay_tx, c_int
+            type(belay_tx), value :: tx
+            integer(c_int) :: result
+        end function
+
+        function belay_tx_set_rollback_only(tx) &
+            bind(C, name='belay_tx_set_rollback_only') result(result)
+            import :: belay_tx, c_int
+            type(belay_tx), value :: tx
+            integer(c_int) :: result
+        end function
+
+        function belay_tx_state(tx) &
+            bind(C, name='belay_tx_state') result(result)
+            import :: belay_tx, c_int
+            type(belay_tx), value :: tx
+            integer(c_int) :: result
+        end function
+
+        function belay_tx_close(tx) &
+            bind(C, name='belay_tx_close') result(result)
+            import :: belay_tx, c_int
+            type(belay_tx), value :: tx
+            integer(c_int) :: result
+        end function
+    end interface
+
     ! ---- Placement: partitions are counted from 0
 
     interface

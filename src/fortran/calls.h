@@ -46,6 +46,11 @@ int belay_fortran_remove_nb(belay_cache *cache, const CFI_cdesc_t *key, belay_re
 int belay_fortran_fetch_add_nb(belay_cache *cache, const CFI_cdesc_t *key, int64_t delta,
                                belay_request **request, const belay_write_options *options, int64_t *old);
 int belay_fortran_wait_all(const CFI_cdesc_t *requests, const CFI_cdesc_t *results);
+int belay_fortran_tx_get(belay_tx *tx, belay_cache *cache, const CFI_cdesc_t *key, const CFI_cdesc_t *buffer,
+                         size_t *value_length);
+int belay_fortran_tx_get_all(belay_tx *tx, belay_cache *cache, const CFI_cdesc_t *items);
+int belay_fortran_tx_put(belay_tx *tx, belay_cache *cache, const CFI_cdesc_t *key, const CFI_cdesc_t *value);
+int belay_fortran_tx_remove(belay_tx *tx, belay_cache *cache, const CFI_cdesc_t *key);
 int belay_fortran_partition_of(belay_cache *cache, const CFI_cdesc_t *key);
 int belay_fortran_is_primary(belay_cache *cache, const CFI_cdesc_t *key);
 int belay_fortran_backups_of(belay_cache *cache, int partition, const CFI_cdesc_t *nodes);

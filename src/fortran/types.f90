@@ -21,6 +21,8 @@ module belay_types
     integer(c_int), parameter :: BELAY_PARTITIONS_MAX = 65536
     integer(c_int), parameter :: BELAY_BACKUPS_MAX = 15
     integer(c_int), parameter :: BELAY_NODES_MAX = 4096
+    integer(c_int), parameter :: BELAY_TX_KEYS_MAX = 4096
+    integer(c_int), parameter :: BELAY_TX_BYTES_MAX = 1048576
 
     !> The old length of belay_get_and_put() when there was no old value.
     integer(c_size_t), parameter :: BELAY_NO_VALUE = -1_c_size_t
@@ -66,6 +68,11 @@ module belay_types
     end type
 
     type, bind(C) :: belay_request
+        private
+        type(c_ptr) :: handle = c_null_ptr
+    end type
+
+    type, bind(C) :: belay_tx
         private
         type(c_ptr) :: handle = c_null_ptr
     end type
@@ -131,6 +138,21 @@ module belay_types
         integer(c_int) :: partition_loss_policy = BELAY_LOSS_DEFAULT
         integer(c_int) :: partitions = 0
     end type
+
+    ! ---- Transactions
+
+    integer(c_int), parameter :: BELAY_PESSIMISTIC = 1
+    integer(c_int), parameter :: BELAY_OPTIMISTIC = 2
+
+    integer(c_int), parameter :: BELAY_READ_COMMITTED = 1
+    integer(c_int), parameter :: BELAY_REPEATABLE_READ = 2
+    integer(c_int), parameter :: BELAY_SERIALIZABLE = 3
+
+    integer(c_int), parameter :: BELAY_TX_ACTIVE = 1
+    integer(c_int), parameter :: BELAY_TX_ROLLBACK_ONLY = 2
+    integer(c_int), parameter :: BELAY_TX_COMMITTED = 3
+    integer(c_int), parameter :: BELAY_TX_ROLLED_BACK = 4
+    integer(c_int), parameter :: BELAY_TX_UNKNOWN = 5
 
     ! ---- Failures
 
