@@ -18,6 +18,7 @@
 #include <string.h>
 
 enum {
+    GRACE_MS = 500, /* a primary answers at once whether a lock can be had; so long it may take beyond the deadline */
     PAUSE_FIRST_US = 20,
     PAUSE_MAX_US = 1000,
     ROUNDS_BEFORE_CHASE = 4, /* and from then on with every ROUNDS_PER_CHASE-th */
@@ -132,7 +133,8 @@ static int ask_once(struct belay_tx *tx, const struct tx_key *key, bool exclusiv
     if (result != BELAY_OK)
         return result;
     waited_call_init(&call, primary, holder, sizeof *holder);
-    return node_call_wait(tx->node, primary, header, parts, 2, &call, tx->deadline, "lock");
+    return node_call_wait(tx->node, primary, header, parts, 2, &call,
+                          tx->deadline + GRACE_MS * NANOSECONDS_PER_MS, "lock");
 }
 
 static void pause_for(belay_node *node, unsigned us)

@@ -48,6 +48,15 @@ static void leave_verdict(const struct job *job)
     }
 }
 
+/* BELAY_TEST_KILL_2 is BELAY_TEST_KILL of rank 2 alone. */
+static void choose_fault(const struct job *job)
+{
+    char name[32];
+    snprintf(name, sizeof name, "BELAY_TEST_KILL_%d", job->rank);
+    if (getenv(name))
+        setenv("BELAY_TEST_KILL", getenv(name), 1);
+}
+
 int main(int argc, char **argv)
 {
     struct job job;
@@ -55,6 +64,7 @@ int main(int argc, char **argv)
     belay_cache_config board_config = {.name = "board", .backups = 2, .write_synchronization_mode = BELAY_FULL_SYNC};
     setenv("BELAY_LOG", "off", 0);
     job_begin(&argc, &argv, "bank_kills", 1.5, &job);
+    choose_fault(&job);
     bank.random = random_stream(job.seed, (uint64_t)job.rank, 0);
     bank.node = job_open(&(belay_config){.arena_size = 32ull << 20});
     belay_cache *board = job_cache(bank.node, &board_config);
