@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "cache/transaction_locks.h"
+#include "cache/transaction_recover.h"
 
 #include <string.h>
 
@@ -267,6 +268,8 @@ int operation_clear(struct partition *partition, uint32_t *failures_seen)
         if (result != BELAY_OK)
             return result == COPY_NEEDS_DRAIN ? FABRIC_AGAIN : result;
     }
+    if (partition->transactions)
+        recover_count_records(partition);
     partition_tidy(partition);
     return BELAY_OK;
 }

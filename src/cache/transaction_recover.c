@@ -18,22 +18,25 @@ enum { RETRY_MS = 2 };
 
 /* ---- A new primary ---- */
 
-static int restore(struct partition *partition, const unsigned char *key, size_t key_length)
+static void restore(struct partition *partition, const unsigned char *key, size_t key_length)
 {
     struct copy_found found;
     if (copy_find(partition->copy, key_hash(key, key_length), key, key_length, &found) != BELAY_OK)
-        return BELAY_OK;
-    partition->transactions->records++;
+        return;
     unsigned char *record = malloc(found.value_length + 1);
-    if (!record)
-        return log_error(BELAY_ERR_NO_MEMORY, "no memory for a transaction");
+    if (!record) {
+        log_error(BELAY_ERR_NO_MEMORY, "no memory for a transaction");
+        return;
+    }
     copy_value(partition->copy, &found, 0, record, found.value_length);
-    int result = participant_restore(partition, record, found.value_length);
+    participant_restore(partition, record, found.value_length); /* what fails is logged */
     free(record);
-    return result;
 }
 
-static void restore_listed(struct partition *partition, const unsigned char *keys, size_t used)
+/* What to do with each record of a copy; NULL: count it. */
+typedef void (*record_visitor)(struct partition *partition, const unsigned char *key, size_t key_length);
+
+static void visit_listed(struct partition *partition, const unsigned char *keys, size_t used, record_visitor visit)
 {
     uint16_t length;
     for (size_t at = 0; used - at > sizeof length; at += length) {
@@ -41,9 +44,32 @@ static void restore_listed(struct partition *partition, const unsigned char *key
         at += sizeof length;
         if (length == 0 || length > used - at)
             return;
-        if (record_is_key(keys + at, length))
-            restore(partition, keys + at, length); /* what fails is logged */
+        if (!record_is_key(keys + at, length))
+            continue;
+        partition->transactions->records++;
+        if (visit)
+            visit(partition, keys + at, length);
     }
+}
+
+static void visit_records(struct partition *partition, record_visitor visit)
+{
+    const struct arena_view *view = cache_arena_of(partition->node, partition->node->id);
+    const struct copy_descriptor *descriptor = (const void *)(view->base + partition->descriptor_offset);
+    struct key_cursor cursor = {0};
+    unsigned char keys[BELAY_KEY_MAX + 2];
+    partition->transactions->records = 0;
+    while (cursor.prefix < KEY_PREFIX_END) {
+        long used = copy_list_keys(view, descriptor, &cursor, keys, sizeof keys);
+        if (used < 0)
+            return; /* logged */
+        visit_listed(partition, keys, (size_t)used, visit);
+    }
+}
+
+void recover_count_records(struct partition *partition)
+{
+    visit_records(partition, NULL);
 }
 
 static void recovery_wanted(belay_node *node)
@@ -54,20 +80,10 @@ static void recovery_wanted(belay_node *node)
 
 void recover_promoted(struct partition *partition)
 {
-    const struct arena_view *view = cache_arena_of(partition->node, partition->node->id);
-    struct key_cursor cursor = {0};
-    unsigned char keys[BELAY_KEY_MAX + 2];
     if (!partition->transactions)
         return;
     copy_marks_reset(partition->copy);
-    partition->transactions->records = 0;
-    while (cursor.prefix < KEY_PREFIX_END) {
-        const struct copy_descriptor *descriptor = (const void *)(view->base + partition->descriptor_offset);
-        long used = copy_list_keys(view, descriptor, &cursor, keys, sizeof keys);
-        if (used < 0)
-            return; /* logged */
-        restore_listed(partition, keys, (size_t)used);
-    }
+    visit_records(partition, restore);
     recovery_wanted(partition->node);
 }
 

@@ -37,6 +37,13 @@ static void run(struct bank *bank, belay_sync sync, unsigned backups, const char
     CHECK_OK(belay_size(bank->caches[0], &entries));
     CHECK(entries == 0, "%llu entries in an empty cache", (unsigned long long)entries);
     job_barrier();
+    if (bank->job->rank == 0) {
+        CHECK_OK(belay_put(bank->caches[0], "x", 1, "y", 1, NULL));
+        CHECK_OK(belay_clear(bank->caches[0]));
+        CHECK_OK(belay_size(bank->caches[0], &entries));
+        CHECK(entries == 0, "%llu entries in a cleared cache", (unsigned long long)entries);
+    }
+    job_barrier();
 }
 
 int main(int argc, char **argv)
