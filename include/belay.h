@@ -50,7 +50,7 @@ extern "C" {
 #define BELAY_BACKUPS_MAX    15u                   /**< backup copies of a PARTITIONED cache */
 #define BELAY_NODES_MAX      4096u                 /**< nodes of one job */
 #define BELAY_TX_KEYS_MAX    4096u                 /**< keys that one transaction reads or writes */
-#define BELAY_TX_BYTES_MAX   1048576u              /**< bytes of keys and values that one transaction writes */
+#define BELAY_TX_BYTES_MAX   1048576u /**< bytes of keys and values that one transaction writes */
 
 /* ---- Results ------------------------------------------------------------------------------------------------- */
 
@@ -388,14 +388,15 @@ int belay_flush(belay_node *node);
 typedef struct belay_tx belay_tx; /**< a transaction */
 
 typedef enum belay_concurrency {
-    BELAY_PESSIMISTIC = 1, /**< keys are locked when they are used; a deadlock is found and one of it gets CONFLICT */
-    BELAY_OPTIMISTIC       /**< nothing is locked before the commit */
+    BELAY_PESSIMISTIC =
+        1, /**< keys are locked when they are used; a deadlock is found and one of it gets CONFLICT */
+    BELAY_OPTIMISTIC /**< nothing is locked before the commit */
 } belay_concurrency;
 
 typedef enum belay_isolation {
     BELAY_READ_COMMITTED = 1, /**< what is read was committed */
-    BELAY_REPEATABLE_READ,    /**< and is the same when read again; a key that is read and written is not changed in between */
-    BELAY_SERIALIZABLE        /**< as if transactions came one after the other */
+    BELAY_REPEATABLE_READ, /**< and is the same when read again; a key that is read and written is not changed in between */
+    BELAY_SERIALIZABLE /**< as if transactions came one after the other */
 } belay_isolation;
 
 typedef enum belay_tx_status {
@@ -411,8 +412,8 @@ typedef enum belay_tx_status {
  * @param timeout_ms the longest it may wait for locks in all; 0: the node's operation timeout.
  * @param[out] tx to be ended by belay_tx_commit() or belay_tx_rollback(), and released by belay_tx_close().
  */
-int belay_tx_begin(belay_node *node, belay_concurrency concurrency, belay_isolation isolation, unsigned timeout_ms,
-                   belay_tx **tx);
+int belay_tx_begin(belay_node *node, belay_concurrency concurrency, belay_isolation isolation,
+                   unsigned timeout_ms, belay_tx **tx);
 
 /*
  * Errors common to the calls below: INVALID (an argument, a cache that is not TRANSACTIONAL or of another node, a transaction
@@ -421,8 +422,8 @@ int belay_tx_begin(belay_node *node, belay_concurrency concurrency, belay_isolat
  */
 
 /** belay_get() within a transaction. */
-int belay_tx_get(belay_tx *tx, belay_cache *cache, const void *key, size_t key_length, void *buffer, size_t capacity,
-                 size_t *value_length);
+int belay_tx_get(belay_tx *tx, belay_cache *cache, const void *key, size_t key_length, void *buffer,
+                 size_t capacity, size_t *value_length);
 
 /** belay_get_all() within a transaction. */
 int belay_tx_get_all(belay_tx *tx, belay_cache *cache, belay_get_item *items, size_t count);

@@ -22,7 +22,8 @@ static inline int check_key(const char *call, const belay_cache *cache, const vo
 /* Keys that transactional caches need for themselves (transaction_record.h) begin with a zero. */
 int check_zero_key(const char *call, const belay_cache *cache, const void *key, size_t length);
 
-static inline int check_not_reserved(const char *call, const belay_cache *cache, const void *key, size_t length)
+static inline int check_not_reserved(const char *call, const belay_cache *cache, const void *key,
+                                     size_t length)
 {
     enum { SHORTEST = 16 };
     bool suspect = length >= SHORTEST && *(const unsigned char *)key == 0;

@@ -3,8 +3,8 @@
 
 #include "api/check.h"
 
-int belay_tx_begin(belay_node *node, belay_concurrency concurrency, belay_isolation isolation, unsigned timeout_ms,
-                   belay_tx **tx)
+int belay_tx_begin(belay_node *node, belay_concurrency concurrency, belay_isolation isolation,
+                   unsigned timeout_ms, belay_tx **tx)
 {
     int result = check_output("belay_tx_begin", node, "node");
     if (result == BELAY_OK)
@@ -47,9 +47,9 @@ static int check_cache(const char *call, const belay_tx *tx, const belay_cache *
 {
     if (cache->node != tx->node)
         return log_quiet(BELAY_ERR_INVALID, "%s: cache %s is of another node", call, cache->settings.name);
-    return cache_is_transactional(cache)
-               ? BELAY_OK
-               : log_quiet(BELAY_ERR_INVALID, "%s: cache %s is not TRANSACTIONAL", call, cache->settings.name);
+    return cache_is_transactional(cache) ? BELAY_OK
+                                         : log_quiet(BELAY_ERR_INVALID, "%s: cache %s is not TRANSACTIONAL",
+                                                     call, cache->settings.name);
 }
 
 int check_zero_key(const char *call, const belay_cache *cache, const void *key, size_t length)
@@ -72,8 +72,8 @@ static int check_use(const char *call, const belay_tx *tx, const belay_cache *ca
 
 /* ---- Reading ---- */
 
-static int get(belay_tx *tx, belay_cache *cache, const void *key, size_t key_length, void *buffer, size_t capacity,
-               size_t *value_length)
+static int get(belay_tx *tx, belay_cache *cache, const void *key, size_t key_length, void *buffer,
+               size_t capacity, size_t *value_length)
 {
     belay_bytes bytes = {key, key_length};
     char nothing; /* a NULL buffer would mean that the value is not wanted */
@@ -85,8 +85,8 @@ static int get(belay_tx *tx, belay_cache *cache, const void *key, size_t key_len
                : result;
 }
 
-int belay_tx_get(belay_tx *tx, belay_cache *cache, const void *key, size_t key_length, void *buffer, size_t capacity,
-                 size_t *value_length)
+int belay_tx_get(belay_tx *tx, belay_cache *cache, const void *key, size_t key_length, void *buffer,
+                 size_t capacity, size_t *value_length)
 {
     int result = check_output("belay_tx_get", value_length, "value_length");
     if (result == BELAY_OK)
@@ -106,7 +106,8 @@ int belay_tx_get_all(belay_tx *tx, belay_cache *cache, belay_get_item *items, si
         return entered;
     for (size_t i = 0; i < count; ++i) {
         belay_get_item *item = &items[i];
-        item->status = get(tx, cache, item->key.data, item->key.length, item->buffer, item->capacity, &item->length);
+        item->status = get(tx, cache, item->key.data, item->key.length, item->buffer, item->capacity,
+                           &item->length);
         if (result == BELAY_OK && item->status != BELAY_ERR_NOT_FOUND)
             result = item->status;
     }

@@ -327,8 +327,9 @@ static bool give_up(struct belay_request *request)
 {
     if (request->state == REQUEST_AGAIN && request->operation.status == OPERATION_LOCKED) {
         uint64_t owner = request->operation.answer.version;
-        complete(request, log_quiet(BELAY_ERR_TIMEOUT, "cache %s: the key is locked by transaction %u of node %d",
-                                    request->cache->settings.name, (unsigned)owner, (int)(owner >> 32) - 1));
+        complete(request,
+                 log_quiet(BELAY_ERR_TIMEOUT, "cache %s: the key is locked by transaction %u of node %d",
+                           request->cache->settings.name, (unsigned)owner, (int)(owner >> 32) - 1));
         return true;
     }
     if (request->state == REQUEST_AGAIN) {

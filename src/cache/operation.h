@@ -24,8 +24,9 @@ enum operation_kind {
 
 /* A status beside BELAY_ERR_*. */
 enum {
-    OPERATION_ELSEWHERE = 2, /* this node is not the primary, or not yet: look at the map again, after a while */
-    OPERATION_LOCKED = 4     /* a transaction has locked the key; answer.version names it */
+    OPERATION_ELSEWHERE =
+        2,               /* this node is not the primary, or not yet: look at the map again, after a while */
+    OPERATION_LOCKED = 4 /* a transaction has locked the key; answer.version names it */
 };
 
 struct operation_answer {

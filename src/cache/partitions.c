@@ -88,7 +88,8 @@ int partitions_make(belay_cache *cache, uint32_t number)
         partition->promoted = recover_promoted;
         partition->transactions = transactions_create();
         if (!partition->transactions)
-            result = log_error(BELAY_ERR_NO_MEMORY, "cache %s: no memory for its transactions", cache->settings.name);
+            result = log_error(BELAY_ERR_NO_MEMORY, "cache %s: no memory for its transactions",
+                               cache->settings.name);
     }
     return result;
 }

@@ -11,8 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-int transaction_begin(belay_node *node, belay_concurrency concurrency, belay_isolation isolation, unsigned timeout_ms,
-                      struct belay_tx **out)
+int transaction_begin(belay_node *node, belay_concurrency concurrency, belay_isolation isolation,
+                      unsigned timeout_ms, struct belay_tx **out)
 {
     struct coordinator_state *state = node->caches->coordinator;
     struct belay_tx *tx = calloc(1, sizeof *tx);
@@ -151,7 +151,8 @@ static int read_and_remember(struct belay_tx *tx, struct tx_key *key, void *buff
     uint64_t version = status == BELAY_ERR_NOT_FOUND ? 0 : result.version;
     if (key->was_read && key->version != version) {
         char text[40];
-        return transaction_doom(tx, log_quiet(BELAY_ERR_CONFLICT, "key %s was changed since the transaction read it",
+        return transaction_doom(tx, log_quiet(BELAY_ERR_CONFLICT,
+                                              "key %s was changed since the transaction read it",
                                               transaction_key_text(key, text)));
     }
     key->was_read = true;
@@ -174,8 +175,8 @@ static int read_committed(struct tx_key *key, void *buffer, size_t capacity, siz
     return status;
 }
 
-int transaction_get(struct belay_tx *tx, belay_cache *cache, const belay_bytes *bytes, void *buffer, size_t capacity,
-                    size_t *value_length)
+int transaction_get(struct belay_tx *tx, belay_cache *cache, const belay_bytes *bytes, void *buffer,
+                    size_t capacity, size_t *value_length)
 {
     struct tx_key *key;
     int result = provide_key(tx, cache, bytes, &key);
@@ -197,8 +198,8 @@ int transaction_get(struct belay_tx *tx, belay_cache *cache, const belay_bytes *
 
 /* ---- Writing ---- */
 
-int transaction_write(struct belay_tx *tx, belay_cache *cache, enum record_kind kind, const belay_bytes *bytes,
-                      const belay_bytes *value)
+int transaction_write(struct belay_tx *tx, belay_cache *cache, enum record_kind kind,
+                      const belay_bytes *bytes, const belay_bytes *value)
 {
     struct tx_key *key;
     int result = provide_key(tx, cache, bytes, &key);

@@ -22,8 +22,8 @@ struct tx_key {
     uint64_t hash;
     uint32_t partition;
 
-    bool was_read; /* `version` counts */
-    bool kept;     /* and so does `value` */
+    bool was_read;    /* `version` counts */
+    bool kept;        /* and so does `value` */
     uint64_t version; /* 0: it was absent */
     uint32_t changes; /* mark_changes() before it was found absent */
     unsigned char *value;
@@ -61,13 +61,13 @@ struct belay_tx {
     size_t bytes; /* of keys and values to be written */
 };
 
-int transaction_begin(belay_node *node, belay_concurrency concurrency, belay_isolation isolation, unsigned timeout_ms,
-                      struct belay_tx **out);
+int transaction_begin(belay_node *node, belay_concurrency concurrency, belay_isolation isolation,
+                      unsigned timeout_ms, struct belay_tx **out);
 /* Give everything back. It is over. */
 void transaction_free(struct belay_tx *tx);
 
-int transaction_get(struct belay_tx *tx, belay_cache *cache, const belay_bytes *key, void *buffer, size_t capacity,
-                    size_t *value_length);
+int transaction_get(struct belay_tx *tx, belay_cache *cache, const belay_bytes *key, void *buffer,
+                    size_t capacity, size_t *value_length);
 /* @p kind: RECORD_PUT or RECORD_REMOVE */
 int transaction_write(struct belay_tx *tx, belay_cache *cache, enum record_kind kind, const belay_bytes *key,
                       const belay_bytes *value);
@@ -99,8 +99,9 @@ bool transaction_mark(belay_cache *cache, uint32_t partition, uint64_t hash, uin
 
 /* Are the keys for which @p wanted says so as they were read? One-sided; where that does not tell, their primaries are asked.
  * @return BELAY_OK, CONFLICT, or an error. */
-int transaction_check(struct belay_tx *tx, bool (*wanted)(const struct belay_tx *tx, const struct tx_key *key,
-                                                          const void *context),
+int transaction_check(struct belay_tx *tx,
+                      bool (*wanted)(const struct belay_tx *tx, const struct tx_key *key,
+                                     const void *context),
                       const void *context);
 
 #endif

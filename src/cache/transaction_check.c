@@ -27,8 +27,8 @@ static bool fetch_mark(belay_cache *cache, uint32_t partition, int primary, uint
     belay_node *node = cache->node;
     uint64_t block = atomic_load_explicit(&cache->blocks[primary].offset, memory_order_acquire);
     uint32_t staging = block ? staging_take(node) : ARENA_NO_SEGMENT;
-    uint64_t offset = block + (uint64_t)partition * DESCRIPTOR_SIZE + offsetof(struct copy_descriptor, marks) +
-                      mark_index(hash) * sizeof *mark;
+    uint64_t offset = block + (uint64_t)partition * DESCRIPTOR_SIZE +
+                      offsetof(struct copy_descriptor, marks) + mark_index(hash) * sizeof *mark;
     fabric_ticket ticket;
     struct node_wait wait;
     bool in_time = true;
@@ -125,8 +125,9 @@ static int check_one(const struct tx_key *key, struct commit *commit)
     }
 }
 
-int transaction_check(struct belay_tx *tx, bool (*wanted)(const struct belay_tx *tx, const struct tx_key *key,
-                                                          const void *context),
+int transaction_check(struct belay_tx *tx,
+                      bool (*wanted)(const struct belay_tx *tx, const struct tx_key *key,
+                                     const void *context),
                       const void *context)
 {
     struct commit *commit = malloc(sizeof *commit);

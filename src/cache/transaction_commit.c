@@ -38,7 +38,8 @@ void commit_free(struct commit *commit)
     free(commit);
 }
 
-struct commit_part *commit_part_find(const struct commit *commit, const belay_cache *cache, uint32_t partition)
+struct commit_part *commit_part_find(const struct commit *commit, const belay_cache *cache,
+                                     uint32_t partition)
 {
     for (uint32_t i = commit->count; i-- > 0;) /* keys of one partition often come one after the other */
         if (commit->parts[i].partition == partition && commit->parts[i].cache == cache)
@@ -113,12 +114,12 @@ static void answered(struct call *call, int status, const void *body, size_t len
 static struct wire_transaction wire_of(const struct commit_part *part)
 {
     const struct commit *commit = part->commit;
-    return (struct wire_transaction){.id = commit->id,
-                                     .partition = part->partition,
-                                     .lane = commit->lane,
-                                     .sync = commit->sync,
-                                     .flags = (uint8_t)((commit->alone ? WIRE_TX_ALONE : 0) |
-                                                        (part->repeated ? WIRE_TX_REPEATED : 0))};
+    return (struct wire_transaction){
+        .id = commit->id,
+        .partition = part->partition,
+        .lane = commit->lane,
+        .sync = commit->sync,
+        .flags = (uint8_t)((commit->alone ? WIRE_TX_ALONE : 0) | (part->repeated ? WIRE_TX_REPEATED : 0))};
 }
 
 struct whole_message {
@@ -228,8 +229,8 @@ static void give_up(struct commit *commit)
             while (atomic_load_explicit(&part->state, memory_order_acquire) == PART_CALLED)
                 node_progress(commit->node);
         if (state != PART_DONE)
-            part->status = log_quiet(BELAY_ERR_TIMEOUT, "partition %u of cache %s does not answer", part->partition,
-                                     part->cache->settings.name);
+            part->status = log_quiet(BELAY_ERR_TIMEOUT, "partition %u of cache %s does not answer",
+                                     part->partition, part->cache->settings.name);
         atomic_store_explicit(&part->state, PART_DONE, memory_order_relaxed);
     }
 }
@@ -280,8 +281,8 @@ static void end(struct commit *commit)
     struct coordinator_state *state = commit->node->caches->coordinator;
     for (uint32_t i = 0; i < commit->count; ++i)
         if (commit->parts[i].status == BELAY_ERR_NOT_FOUND)
-            log_warn("partition %u of cache %s was lost with its part of a transaction", commit->parts[i].partition,
-                     commit->parts[i].cache->settings.name);
+            log_warn("partition %u of cache %s was lost with its part of a transaction",
+                     commit->parts[i].partition, commit->parts[i].cache->settings.name);
     spin_acquire(&state->lock);
     state->committed[(uint32_t)commit->id % OUTCOMES_KEPT] = (uint32_t)commit->id;
     unlist(state, commit);

@@ -47,7 +47,8 @@ void commit_free(struct commit *commit);
 
 /* The participant for a partition, made if there is none. NULL: no memory. */
 struct commit_part *commit_part_for(struct commit *commit, belay_cache *cache, uint32_t partition);
-struct commit_part *commit_part_find(const struct commit *commit, const belay_cache *cache, uint32_t partition);
+struct commit_part *commit_part_find(const struct commit *commit, const belay_cache *cache,
+                                     uint32_t partition);
 
 /* Put the records together. Errors: NO_MEMORY. */
 int commit_seal(struct commit *commit);

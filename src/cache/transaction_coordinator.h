@@ -20,11 +20,12 @@ enum { LANES = 64, OUTCOMES_KEPT = 4096 };
 struct coordinator_state {
     spin_lock lock;
     uint32_t next_number;
-    uint64_t lanes;                    /* in use, one bit each */
-    struct belay_tx *open;             /* transactions, by `next` */
-    struct commit *running;            /* by `next` */
-    bool recovery_wanted;              /* of participants here; under the node's state lock */
-    uint32_t committed[OUTCOMES_KEPT]; /* numbers of the last that had several participants, by number modulo OUTCOMES_KEPT */
+    uint64_t lanes;         /* in use, one bit each */
+    struct belay_tx *open;  /* transactions, by `next` */
+    struct commit *running; /* by `next` */
+    bool recovery_wanted;   /* of participants here; under the node's state lock */
+    uint32_t committed
+        [OUTCOMES_KEPT]; /* numbers of the last that had several participants, by number modulo OUTCOMES_KEPT */
 };
 
 int transaction_coordinator_create(belay_node *node);

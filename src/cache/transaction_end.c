@@ -25,7 +25,8 @@ static bool is_promised(const struct belay_tx *tx, const struct tx_key *key)
 {
     if (!key->was_read)
         return false;
-    return tx->isolation == BELAY_SERIALIZABLE || tx->concurrency == BELAY_PESSIMISTIC || key->write != RECORD_READ;
+    return tx->isolation == BELAY_SERIALIZABLE || tx->concurrency == BELAY_PESSIMISTIC ||
+           key->write != RECORD_READ;
 }
 
 /* Read from a partition that takes no part in the commit, and to be checked one-sided. */
@@ -111,21 +112,23 @@ static int worst(const struct commit *commit, uint64_t *holder, const struct com
 
 static int conflict(const struct commit_part *part, uint64_t holder)
 {
-    return log_quiet(BELAY_ERR_CONFLICT, "a key of partition %u of cache %s is locked by transaction %u of node %d",
-                     part->partition, part->cache->settings.name, (unsigned)holder,
-                     transaction_coordinator_of(holder));
+    return log_quiet(
+        BELAY_ERR_CONFLICT, "a key of partition %u of cache %s is locked by transaction %u of node %d",
+        part->partition, part->cache->settings.name, (unsigned)holder, transaction_coordinator_of(holder));
 }
 
 static int timed_out(const struct belay_tx *tx, const struct commit_part *part, uint64_t holder)
 {
-    return log_quiet(BELAY_ERR_TIMEOUT,
-                     "a key of partition %u of cache %s is locked by transaction %u of node %d for more than %u ms",
-                     part->partition, part->cache->settings.name, (unsigned)holder,
-                     transaction_coordinator_of(holder), tx->timeout_ms);
+    return log_quiet(
+        BELAY_ERR_TIMEOUT,
+        "a key of partition %u of cache %s is locked by transaction %u of node %d for more than %u ms",
+        part->partition, part->cache->settings.name, (unsigned)holder, transaction_coordinator_of(holder),
+        tx->timeout_ms);
 }
 
 /* Prepare everywhere, or nowhere. @return BELAY_OK, OPERATION_LOCKED (may be tried again), or a failure. */
-static int prepare(struct belay_tx *tx, struct commit *commit, uint64_t *holder, const struct commit_part **locked)
+static int prepare(struct belay_tx *tx, struct commit *commit, uint64_t *holder,
+                   const struct commit_part **locked)
 {
     FAULT_POINT("tx-before-prepare");
     /* Alone, this is the decision already: whoever has been asked will answer, or die. */
@@ -189,7 +192,8 @@ static int take_lane(struct belay_tx *tx, struct commit *commit)
         in_time = node_wait_more(&wait);
     node_wait_end(&wait);
     return taken ? BELAY_OK
-                 : log_quiet(BELAY_ERR_TIMEOUT, "%d transactions of this node are being committed already", LANES);
+                 : log_quiet(BELAY_ERR_TIMEOUT, "%d transactions of this node are being committed already",
+                             LANES);
 }
 
 static int commit_writes(struct belay_tx *tx, struct commit *commit)

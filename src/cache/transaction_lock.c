@@ -18,7 +18,8 @@
 #include <string.h>
 
 enum {
-    GRACE_MS = 500, /* a primary answers at once whether a lock can be had; so long it may take beyond the deadline */
+    GRACE_MS =
+        500, /* a primary answers at once whether a lock can be had; so long it may take beyond the deadline */
     PAUSE_FIRST_US = 20,
     PAUSE_MAX_US = 1000,
     ROUNDS_BEFORE_CHASE = 4, /* and from then on with every ROUNDS_PER_CHASE-th */
@@ -34,7 +35,8 @@ const char *transaction_key_text(const struct tx_key *key, char *text)
     for (size_t i = 0; i < length; ++i)
         printable = printable && key->key[i] >= ' ' && key->key[i] <= '~';
     if (printable) {
-        snprintf(text, 40, "\"%.*s\"%s", (int)length, (const char *)key->key, length < key->key_length ? "..." : "");
+        snprintf(text, 40, "\"%.*s\"%s", (int)length, (const char *)key->key,
+                 length < key->key_length ? "..." : "");
         return text;
     }
     for (size_t i = 0; i < length; ++i)
@@ -94,7 +96,8 @@ static int name_deadlock(const struct tx_key *key, const uint64_t *circle, int c
     char text[40], names[512] = "";
     for (int i = 0, used = 0; i < count && used < (int)sizeof names - 64; ++i)
         used += snprintf(names + used, sizeof names - (size_t)used, "%s transaction %u of node %d",
-                         i ? ", which waits for" : "", (unsigned)circle[i], transaction_coordinator_of(circle[i]));
+                         i ? ", which waits for" : "", (unsigned)circle[i],
+                         transaction_coordinator_of(circle[i]));
     return log_quiet(BELAY_ERR_CONFLICT, "deadlock over key %s of cache %s:%s, which waits for the first",
                      transaction_key_text(key, text), key->cache->settings.name, names);
 }
@@ -152,7 +155,8 @@ static int timed_out(const struct belay_tx *tx, const struct tx_key *key, int re
     if (result != OPERATION_LOCKED)
         return log_quiet(BELAY_ERR_TIMEOUT, "no primary of partition %u of cache %s answers", key->partition,
                          key->cache->settings.name);
-    return log_quiet(BELAY_ERR_TIMEOUT, "key %s of cache %s is locked by transaction %u of node %d for more than %u ms",
+    return log_quiet(BELAY_ERR_TIMEOUT,
+                     "key %s of cache %s is locked by transaction %u of node %d for more than %u ms",
                      transaction_key_text(key, text), key->cache->settings.name, (unsigned)holder,
                      transaction_coordinator_of(holder), tx->timeout_ms);
 }

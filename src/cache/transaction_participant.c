@@ -7,7 +7,9 @@
 
 #include <stdlib.h>
 
-enum { TRANSACTION_CLIENT = 1u << 31 }; /* in copy_origin: numbers of transactions are not those of requests */
+enum {
+    TRANSACTION_CLIENT = 1u << 31
+}; /* in copy_origin: numbers of transactions are not those of requests */
 
 static struct copy_origin origin_of(uint64_t id)
 {
@@ -62,7 +64,8 @@ static void answer(struct participant *participant, int status)
 }
 
 /* The record of the lane, as the copy has it. @return false: there is none. */
-static bool read_note(const struct partition *partition, uint64_t id, uint16_t lane, struct record_header *header)
+static bool read_note(const struct partition *partition, uint64_t id, uint16_t lane,
+                      struct record_header *header)
 {
     unsigned char key[RECORD_KEY_LENGTH];
     struct copy_found found;
@@ -108,7 +111,8 @@ int participant_check(const struct partition *partition, const struct record_rea
     int result = BELAY_OK;
     record_rewind(&reader);
     while (result == BELAY_OK && record_next(&reader, &action, &data, &value)) {
-        struct lock_key key = {.hash = key_hash(data, action.key_length), .data = data, .length = action.key_length};
+        struct lock_key key = {
+            .hash = key_hash(data, action.key_length), .data = data, .length = action.key_length};
         if (action.was_read)
             result = check_action(partition, reader.header.id, &action, &key);
     }
@@ -150,18 +154,18 @@ static void make_change(struct participant *participant, const struct record_act
 {
     struct change *change = &participant->changes[participant->change_count++];
     change->participant = participant;
-    change->operation = (struct operation){
-        .kind = action->kind == RECORD_REMOVE ? OPERATION_REMOVE : OPERATION_PUT,
-        .sync = participant->sync,
-        .key_length = action->key_length,
-        .value_length = action->value_length,
-        .key = key,
-        .value = value,
-        .hash = key_hash(key, action->key_length),
-        .origin = origin_of(participant->id),
-        .transaction = participant->id,
-        .failures_seen = PROVISION_NEVER_FAILED,
-        .finished = applied};
+    change->operation = (struct operation){.kind = action->kind == RECORD_REMOVE ? OPERATION_REMOVE
+                                                                                 : OPERATION_PUT,
+                                           .sync = participant->sync,
+                                           .key_length = action->key_length,
+                                           .value_length = action->value_length,
+                                           .key = key,
+                                           .value = value,
+                                           .hash = key_hash(key, action->key_length),
+                                           .origin = origin_of(participant->id),
+                                           .transaction = participant->id,
+                                           .failures_seen = PROVISION_NEVER_FAILED,
+                                           .finished = applied};
 }
 
 static int make_changes(struct participant *participant, struct record_reader *reader)
@@ -204,8 +208,8 @@ static enum operation_outcome execute_note(struct participant *participant, stru
 {
     struct partition *partition = participant->partition;
     struct copy_found found;
-    bool was_there = copy_find(partition->copy, operation->hash, operation->key, operation->key_length, &found) ==
-                     BELAY_OK;
+    bool was_there = copy_find(partition->copy, operation->hash, operation->key, operation->key_length,
+                               &found) == BELAY_OK;
     enum operation_outcome outcome = operation_execute(partition, operation);
     if (outcome == OPERATION_PENDING || (outcome == OPERATION_EXECUTED && operation->status == BELAY_OK)) {
         partition->transactions->records += operation->kind == OPERATION_PUT && !was_there;
@@ -424,7 +428,8 @@ int participant_restore(struct partition *partition, const void *record, size_t 
     struct record_reader reader;
     uint64_t holder;
     if (!record_open(&reader, record, length) || !record_sound(&reader))
-        return log_error(BELAY_ERR_PROTOCOL, "partition %u: a damaged record of a transaction", partition->number);
+        return log_error(BELAY_ERR_PROTOCOL, "partition %u: a damaged record of a transaction",
+                         partition->number);
     if (reader.header.state == RECORD_COMMITTED)
         return BELAY_OK;
     struct participant *participant = participant_get(partition, reader.header.id);

@@ -18,7 +18,12 @@
 #include "cache/transaction_locks.h"
 #include "cache/transaction_record.h"
 
-enum participant_state { PARTICIPANT_OPEN, PARTICIPANT_PREPARING, PARTICIPANT_PREPARED, PARTICIPANT_COMMITTING };
+enum participant_state {
+    PARTICIPANT_OPEN,
+    PARTICIPANT_PREPARING,
+    PARTICIPANT_PREPARED,
+    PARTICIPANT_COMMITTING
+};
 
 /* One change of a transaction. */
 struct change {
@@ -28,7 +33,8 @@ struct change {
 
 /* The outcome is being asked for (transaction_recover.c). */
 struct inquiry {
-    bool recovered; /* its coordinator may have forgotten it: it was found in a copy that became the primary */
+    bool
+        recovered; /* its coordinator may have forgotten it: it was found in a copy that became the primary */
     bool asking;
     uint32_t next;     /* participant to be asked */
     uint64_t retry_at; /* not before; clock_now() */

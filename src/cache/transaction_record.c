@@ -5,7 +5,8 @@
 
 #include <stdlib.h>
 
-const unsigned char record_prefix[16] = {0, 'b', 'e', 'l', 'a', 'y', 0, 't', 'r', 'a', 'n', 's', 'a', 'c', 't', 0};
+const unsigned char record_prefix[16] = {0,   'b', 'e', 'l', 'a', 'y', 0,   't',
+                                         'r', 'a', 'n', 's', 'a', 'c', 't', 0};
 
 void record_key(unsigned char key[RECORD_KEY_LENGTH], uint64_t id, uint16_t lane)
 {

@@ -36,7 +36,8 @@ static void restore(struct partition *partition, const unsigned char *key, size_
 /* What to do with each record of a copy; NULL: count it. */
 typedef void (*record_visitor)(struct partition *partition, const unsigned char *key, size_t key_length);
 
-static void visit_listed(struct partition *partition, const unsigned char *keys, size_t used, record_visitor visit)
+static void visit_listed(struct partition *partition, const unsigned char *keys, size_t used,
+                         record_visitor visit)
 {
     uint16_t length;
     for (size_t at = 0; used - at > sizeof length; at += length) {
@@ -157,7 +158,8 @@ static void ask(struct participant *participant, int peer, bool of_coordinator, 
                                   .id = participant->id,
                                   .of_coordinator = of_coordinator};
     participant->inquiry.asking = true;
-    if (node_call_queued(participant->partition->node, peer, header, body, length, &question->call) == BELAY_OK)
+    if (node_call_queued(participant->partition->node, peer, header, body, length, &question->call) ==
+        BELAY_OK)
         return;
     participant->inquiry.asking = false;
     free(question);
@@ -228,7 +230,8 @@ static bool look_after_partition(struct partition *partition)
 {
     bool more = false;
     spin_acquire(&partition->lock);
-    for (struct participant *participant = partition->transactions->first, *next; participant; participant = next) {
+    for (struct participant *participant = partition->transactions->first, *next; participant;
+         participant = next) {
         next = participant->next;
         more = look_after(participant) || more;
     }
@@ -256,7 +259,8 @@ static void view_changed(belay_node *node)
 }
 
 /* At the coordinator: what became of a transaction of which a new primary has found the record? */
-static int handle_ask(belay_node *node, int peer, const struct message_header *header, const void *body, size_t length)
+static int handle_ask(belay_node *node, int peer, const struct message_header *header, const void *body,
+                      size_t length)
 {
     struct coordinator_state *state = node->caches->coordinator;
     struct wire_question question;

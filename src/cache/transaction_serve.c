@@ -275,7 +275,8 @@ static bool (*attempt_of(uint8_t type))(struct parked *parked)
     }
 }
 
-static bool is_sound(const struct message_header *header, const struct wire_transaction *wire, int peer, size_t length)
+static bool is_sound(const struct message_header *header, const struct wire_transaction *wire, int peer,
+                     size_t length)
 {
     bool own = wire->id >> 32 == (uint64_t)peer + 1; /* who else speaks of a transaction recovers it */
     switch (header->type) {
@@ -285,14 +286,15 @@ static bool is_sound(const struct message_header *header, const struct wire_tran
             return false; /* fall through */
     case MESSAGE_TX_PART:
     case MESSAGE_TX_CHECK:
-        return own && wire->total > 0 && wire->total <= RECORD_BYTES_MAX && length > 0 && length <= wire->total &&
-               wire->offset <= wire->total - length;
+        return own && wire->total > 0 && wire->total <= RECORD_BYTES_MAX && length > 0 &&
+               length <= wire->total && wire->offset <= wire->total - length;
     case MESSAGE_TX_OUTCOME: return length == 0;
     default: return own && length == 0;
     }
 }
 
-static int handle(belay_node *node, int peer, const struct message_header *header, const void *body, size_t length)
+static int handle(belay_node *node, int peer, const struct message_header *header, const void *body,
+                  size_t length)
 {
     struct wire_transaction wire;
     if (length < sizeof wire)
@@ -305,7 +307,8 @@ static int handle(belay_node *node, int peer, const struct message_header *heade
     struct message *message = partition ? malloc(sizeof *message + length) : NULL;
     if (!message) {
         if (header->call)
-            node_reply(node, peer, header->call, partition ? BELAY_ERR_NO_MEMORY : OPERATION_ELSEWHERE, NULL, 0);
+            node_reply(node, peer, header->call, partition ? BELAY_ERR_NO_MEMORY : OPERATION_ELSEWHERE, NULL,
+                       0);
         return BELAY_OK;
     }
     *message = (struct message){.parked = {.attempt = attempt_of(header->type)},

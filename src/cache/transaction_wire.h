@@ -30,7 +30,8 @@ struct wire_question {
 };
 
 enum {
-    WIRE_TX_ROOM = FABRIC_MESSAGE_MAX - (int)sizeof(struct message_header) - (int)sizeof(struct wire_transaction)
+    WIRE_TX_ROOM = FABRIC_MESSAGE_MAX - (int)sizeof(struct message_header) -
+                   (int)sizeof(struct wire_transaction)
 };
 
 #endif

@@ -105,7 +105,8 @@ static int clear_partition(belay_cache *cache, uint32_t partition)
     } while (result == OPERATION_LOCKED && in_time);
     node_wait_end(&wait);
     return result == OPERATION_LOCKED
-               ? log_quiet(BELAY_ERR_TIMEOUT, "belay_clear: transactions have locked keys of partition %u", partition)
+               ? log_quiet(BELAY_ERR_TIMEOUT, "belay_clear: transactions have locked keys of partition %u",
+                           partition)
                : result;
 }
 

@@ -48,8 +48,8 @@ enum message_type {
     MESSAGE_LOST,         /* no holder of a partition has a complete copy */
     MESSAGE_SWEEP,        /* call: clean and release what you can, an arena is full; answered when through */
     /* transactions, see transaction_wire.h */
-    MESSAGE_TX_LOCK,    /* call: lock a key */
-    MESSAGE_TX_PART,    /* a part of what a transaction does at a partition */
+    MESSAGE_TX_LOCK, /* call: lock a key */
+    MESSAGE_TX_PART, /* a part of what a transaction does at a partition */
     MESSAGE_TX_PREPARE, /* call: the last part; lock, check, be ready to commit, or commit if there is nobody else */
     MESSAGE_TX_CHECK,   /* call: the last part; has what was read changed? */
     MESSAGE_TX_COMMIT,  /* call */

@@ -135,9 +135,9 @@ struct partition {
     bool lost; /* no copy is left, and the policy forbids to begin with an empty one */
 
     /* Of the cache layer: */
-    void (*unpark)(struct partition *partition);            /* retries parked operations, oldest first */
-    void (*promoted)(struct partition *partition);          /* it is about to serve here, rebuilt; NULL: nothing */
-    struct transactions *transactions;                      /* of a transactional cache, else NULL */
+    void (*unpark)(struct partition *partition);   /* retries parked operations, oldest first */
+    void (*promoted)(struct partition *partition); /* it is about to serve here, rebuilt; NULL: nothing */
+    struct transactions *transactions;             /* of a transactional cache, else NULL */
     bool (*begin_empty)(const struct partition *partition); /* the last copy is lost: may it begin anew? */
     void (*name_cache)(const struct partition *partition, char *name); /* BELAY_CACHE_NAME_MAX + 1 */
 
@@ -199,7 +199,7 @@ void partition_tidy(struct partition *partition);
 bool partition_sweep(struct partition *partition);
 
 void partition_park(struct partition *partition, struct parked *parked);
-struct parked *partition_take_parked(struct partition *partition); /* the oldest, or NULL */
+struct parked *partition_take_parked(struct partition *partition);             /* the oldest, or NULL */
 void partition_park_first(struct partition *partition, struct parked *parked); /* put it back */
 /* Progress must look at this partition. The lock is held. */
 void partition_activate(struct partition *partition);

@@ -56,8 +56,8 @@ static int64_t get(struct test *t, belay_tx *tx, unsigned key)
                     : belay_get(t->cache, &key, sizeof key, &value, sizeof value, &length);
     if (result == BELAY_ERR_NOT_FOUND)
         return NOTHING;
-    CHECK(result == BELAY_OK || result == BELAY_ERR_TIMEOUT || result == BELAY_ERR_CONFLICT, "%s: %s", name_of(t),
-          belay_last_error());
+    CHECK(result == BELAY_OK || result == BELAY_ERR_TIMEOUT || result == BELAY_ERR_CONFLICT, "%s: %s",
+          name_of(t), belay_last_error());
     return result == BELAY_OK ? value : FAILED;
 }
 
@@ -66,16 +66,16 @@ static bool put(struct test *t, belay_tx *tx, unsigned key, int64_t value)
     key += t->key;
     int result = tx ? belay_tx_put(tx, t->cache, &key, sizeof key, &value, sizeof value)
                     : belay_put(t->cache, &key, sizeof key, &value, sizeof value, NULL);
-    CHECK(result == BELAY_OK || (tx && (result == BELAY_ERR_TIMEOUT || result == BELAY_ERR_CONFLICT)), "%s: %s",
-          name_of(t), belay_last_error());
+    CHECK(result == BELAY_OK || (tx && (result == BELAY_ERR_TIMEOUT || result == BELAY_ERR_CONFLICT)),
+          "%s: %s", name_of(t), belay_last_error());
     return result == BELAY_OK;
 }
 
 static bool commit(struct test *t, belay_tx *tx)
 {
     int result = belay_tx_commit(tx);
-    CHECK(result == BELAY_OK || result == BELAY_ERR_CONFLICT || result == BELAY_ERR_TIMEOUT, "%s: %s", name_of(t),
-          belay_last_error());
+    CHECK(result == BELAY_OK || result == BELAY_ERR_CONFLICT || result == BELAY_ERR_TIMEOUT, "%s: %s",
+          name_of(t), belay_last_error());
     CHECK_RESULT(belay_tx_state(tx), result == BELAY_OK ? BELAY_TX_COMMITTED : BELAY_TX_ROLLED_BACK);
     CHECK_OK(belay_tx_close(tx));
     return result == BELAY_OK;
@@ -222,7 +222,8 @@ static void provoke(struct test *t, const struct anomaly *anomaly)
         for (unsigned key = 0; key < 2; ++key)
             put(t, NULL, key, 3);
         bool happened = anomaly->happens(t);
-        CHECK(happened == expected, "%s: %s %s", name_of(t), anomaly->name, happened ? "happened" : "did not happen");
+        CHECK(happened == expected, "%s: %s %s", name_of(t), anomaly->name,
+              happened ? "happened" : "did not happen");
     }
 }
 
@@ -302,14 +303,17 @@ static void check_errors(struct test *t)
     t->concurrency = BELAY_OPTIMISTIC;
     t->isolation = BELAY_SERIALIZABLE;
     belay_tx *tx = NULL;
-    CHECK_RESULT(belay_tx_begin(t->node, (belay_concurrency)9, BELAY_SERIALIZABLE, 0, &tx), BELAY_ERR_INVALID);
+    CHECK_RESULT(belay_tx_begin(t->node, (belay_concurrency)9, BELAY_SERIALIZABLE, 0, &tx),
+                 BELAY_ERR_INVALID);
     CHECK_RESULT(belay_tx_begin(t->node, BELAY_OPTIMISTIC, (belay_isolation)0, 0, &tx), BELAY_ERR_INVALID);
     CHECK_RESULT(belay_tx_begin(NULL, BELAY_OPTIMISTIC, BELAY_SERIALIZABLE, 0, &tx), BELAY_ERR_INVALID);
     tx = begin(t);
     CHECK_RESULT(belay_tx_put(tx, t->plain, &key, sizeof key, &value, sizeof value), BELAY_ERR_INVALID);
     CHECK_RESULT(belay_tx_put(tx, t->cache, &key, 0, &value, sizeof value), BELAY_ERR_INVALID);
-    CHECK_RESULT(belay_tx_put(tx, t->cache, reserved, sizeof reserved, &value, sizeof value), BELAY_ERR_INVALID);
-    CHECK_RESULT(belay_put(t->cache, reserved, sizeof reserved, &value, sizeof value, NULL), BELAY_ERR_INVALID);
+    CHECK_RESULT(belay_tx_put(tx, t->cache, reserved, sizeof reserved, &value, sizeof value),
+                 BELAY_ERR_INVALID);
+    CHECK_RESULT(belay_put(t->cache, reserved, sizeof reserved, &value, sizeof value, NULL),
+                 BELAY_ERR_INVALID);
     CHECK_OK(belay_put(t->plain, reserved, sizeof reserved, &value, sizeof value, NULL));
     CHECK_RESULT(belay_tx_get(tx, t->cache, &key, sizeof key, NULL, 8, &length), BELAY_ERR_INVALID);
     CHECK_OK(belay_tx_set_rollback_only(tx));
@@ -318,7 +322,8 @@ static void check_errors(struct test *t)
     CHECK_RESULT(belay_tx_state(tx), BELAY_TX_ROLLED_BACK);
     CHECK_RESULT(belay_tx_commit(tx), BELAY_ERR_INVALID);
     CHECK_RESULT(belay_tx_rollback(tx), BELAY_ERR_INVALID);
-    CHECK_RESULT(belay_tx_get(tx, t->cache, &key, sizeof key, &value, sizeof value, &length), BELAY_ERR_INVALID);
+    CHECK_RESULT(belay_tx_get(tx, t->cache, &key, sizeof key, &value, sizeof value, &length),
+                 BELAY_ERR_INVALID);
     CHECK_OK(belay_tx_close(tx));
     CHECK_OK(belay_tx_close(NULL));
 }
@@ -340,7 +345,8 @@ static void check_limits(struct test *t)
     CHECK_OK(belay_get(t->cache, &key, sizeof key, &value, sizeof value, &(size_t){0}));
     CHECK(value == 1, "the last of many keys is not there");
     tx = begin(t);
-    CHECK_RESULT(belay_tx_put(tx, t->cache, &key, sizeof key, large, BELAY_TX_BYTES_MAX), BELAY_ERR_TOO_LARGE);
+    CHECK_RESULT(belay_tx_put(tx, t->cache, &key, sizeof key, large, BELAY_TX_BYTES_MAX),
+                 BELAY_ERR_TOO_LARGE);
     CHECK_OK(belay_tx_put(tx, t->cache, &key, sizeof key, large, BELAY_TX_BYTES_MAX - sizeof key));
     commit(t, tx);
     free(large);
@@ -389,10 +395,11 @@ static void check_deadlock(struct test *t, unsigned count)
     pthread_barrier_destroy(&barrier);
     for (unsigned i = 0; i < count; ++i) {
         committed += dancers[i].result == BELAY_OK;
-        gave_up += dancers[i].result == BELAY_ERR_CONFLICT && strstr(dancers[i].error, "deadlock over key") != NULL;
+        gave_up += dancers[i].result == BELAY_ERR_CONFLICT &&
+                   strstr(dancers[i].error, "deadlock over key") != NULL;
     }
-    CHECK(committed == count - 1 && gave_up == 1, "of %u in a circle %u committed and %u gave up", count, committed,
-          gave_up);
+    CHECK(committed == count - 1 && gave_up == 1, "of %u in a circle %u committed and %u gave up", count,
+          committed, gave_up);
 }
 
 int main(int argc, char **argv)

@@ -26,7 +26,8 @@ static int read_account(struct bank *bank, belay_tx *tx, unsigned account, int64
 {
     size_t length = 0;
     *money = 0;
-    int result = belay_tx_get(tx, cache_of(bank, account), &account, sizeof account, money, sizeof *money, &length);
+    int result = belay_tx_get(tx, cache_of(bank, account), &account, sizeof account, money, sizeof *money,
+                              &length);
     return result == BELAY_ERR_NOT_FOUND ? BELAY_OK : result;
 }
 
@@ -118,8 +119,8 @@ static void snapshot(struct bank *bank)
     bool optimistic = random_percent(&bank->random, 80);
     belay_tx *tx;
     int64_t sum;
-    if (!CHECK_OK(belay_tx_begin(bank->node, optimistic ? BELAY_OPTIMISTIC : BELAY_PESSIMISTIC, BELAY_SERIALIZABLE,
-                                 2000, &tx)))
+    if (!CHECK_OK(belay_tx_begin(bank->node, optimistic ? BELAY_OPTIMISTIC : BELAY_PESSIMISTIC,
+                                 BELAY_SERIALIZABLE, 2000, &tx)))
         return;
     int result = sum_within(bank, tx, &sum);
     int committed = belay_tx_commit(tx);
@@ -173,7 +174,8 @@ int64_t bank_money(struct bank *bank)
     for (unsigned account = 0; account < ACCOUNTS; ++account) {
         int64_t money = 0;
         size_t length;
-        int result = belay_get(cache_of(bank, account), &account, sizeof account, &money, sizeof money, &length);
+        int result = belay_get(cache_of(bank, account), &account, sizeof account, &money, sizeof money,
+                               &length);
         CHECK(result == BELAY_OK || result == BELAY_ERR_NOT_FOUND, "%s", belay_strerror(result));
         sum += result == BELAY_OK ? money : 0;
     }
@@ -184,6 +186,7 @@ void bank_check_locks(struct bank *bank)
 {
     for (unsigned account = 0; account < ACCOUNTS; ++account) {
         int result = belay_remove(cache_of(bank, account), &account, sizeof account, NULL);
-        CHECK(result == BELAY_OK || result == BELAY_ERR_NOT_FOUND, "account %u: %s", account, belay_last_error());
+        CHECK(result == BELAY_OK || result == BELAY_ERR_NOT_FOUND, "account %u: %s", account,
+              belay_last_error());
     }
 }

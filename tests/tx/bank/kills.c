@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Bank transfers while a node dies at the fault point that BELAY_TEST_KILL names: coordinator of some transactions, primary and
+ * Bank transfers while nodes die at the fault points that BELAY_TEST_KILL names: coordinator of some transactions, primary and
  * backup of others, at once. The survivors go on. In the end the money is all there, all copies are identical, and nothing is
  * locked. Each survivor leaves its verdict in $TMPDIR: see kills_job.
  */
@@ -48,23 +48,14 @@ static void leave_verdict(const struct job *job)
     }
 }
 
-/* BELAY_TEST_KILL_2 is BELAY_TEST_KILL of rank 2 alone. */
-static void choose_fault(const struct job *job)
-{
-    char name[32];
-    snprintf(name, sizeof name, "BELAY_TEST_KILL_%d", job->rank);
-    if (getenv(name))
-        setenv("BELAY_TEST_KILL", getenv(name), 1);
-}
-
 int main(int argc, char **argv)
 {
     struct job job;
     struct bank bank = {.job = &job, .node_dies = true};
-    belay_cache_config board_config = {.name = "board", .backups = 2, .write_synchronization_mode = BELAY_FULL_SYNC};
+    belay_cache_config board_config = {
+        .name = "board", .backups = 2, .write_synchronization_mode = BELAY_FULL_SYNC};
     setenv("BELAY_LOG", "off", 0);
     job_begin(&argc, &argv, "bank_kills", 1.5, &job);
-    choose_fault(&job);
     bank.random = random_stream(job.seed, (uint64_t)job.rank, 0);
     bank.node = job_open(&(belay_config){.arena_size = 32ull << 20});
     belay_cache *board = job_cache(bank.node, &board_config);
@@ -79,10 +70,11 @@ int main(int argc, char **argv)
     verify(&bank);
     meet(&bank, board, "verified");
     bank_check_locks(&bank);
-    report_note("%llu transfers, %llu conflicts, %llu time-outs, %llu failed, %llu snapshots; %d nodes are left",
-                (unsigned long long)bank.committed, (unsigned long long)bank.conflicts,
-                (unsigned long long)bank.timeouts, (unsigned long long)bank.failed,
-                (unsigned long long)bank.snapshots, belay_node_count(bank.node));
+    report_note(
+        "%llu transfers, %llu conflicts, %llu time-outs, %llu failed, %llu snapshots; %d nodes are left",
+        (unsigned long long)bank.committed, (unsigned long long)bank.conflicts,
+        (unsigned long long)bank.timeouts, (unsigned long long)bank.failed,
+        (unsigned long long)bank.snapshots, belay_node_count(bank.node));
     meet(&bank, board, "done");
     belay_close(bank.node);
     leave_verdict(&job);

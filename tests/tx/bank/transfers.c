@@ -8,13 +8,15 @@
 static void tell(const struct bank *bank, const char *name)
 {
     uint64_t committed = job_sum(bank->committed), snapshots = job_sum(bank->snapshots);
-    uint64_t conflicts = job_sum(bank->conflicts), timeouts = job_sum(bank->timeouts), torn = job_sum(bank->torn);
+    uint64_t conflicts = job_sum(bank->conflicts), timeouts = job_sum(bank->timeouts),
+             torn = job_sum(bank->torn);
     if (bank->job->rank != 0)
         return;
-    report_note("%s: %llu transfers, %llu conflicts, %llu time-outs, %llu snapshots, and %llu that failed had seen a "
-                "torn state",
-                name, (unsigned long long)committed, (unsigned long long)conflicts, (unsigned long long)timeouts,
-                (unsigned long long)snapshots, (unsigned long long)torn);
+    report_note(
+        "%s: %llu transfers, %llu conflicts, %llu time-outs, %llu snapshots, and %llu that failed had seen a "
+        "torn state",
+        name, (unsigned long long)committed, (unsigned long long)conflicts, (unsigned long long)timeouts,
+        (unsigned long long)snapshots, (unsigned long long)torn);
     CHECK(committed > 0 && snapshots > 0, "nothing was tested");
 }
 
