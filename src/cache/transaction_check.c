@@ -99,7 +99,7 @@ static int ask_for(struct commit *commit, const struct tx_key *key)
                                    .changes = key->changes,
                                    .key_length = key->key_length,
                                    .kind = RECORD_READ,
-                                   .was_read = true};
+                                   .check = RECORD_CHANGES};
     if (!part)
         return log_error(BELAY_ERR_NO_MEMORY, "no memory to check a transaction");
     record_add(&part->body, &action, key->key, NULL);

@@ -46,6 +46,13 @@ static bool any_outside(const struct belay_tx *tx, const struct commit *commit)
 
 /* ---- What the participants are told ---- */
 
+static enum record_check check_of(const struct belay_tx *tx, const struct tx_key *key)
+{
+    if (!is_promised(tx, key))
+        return RECORD_UNCHECKED;
+    return is_locked_throughout(tx) ? RECORD_VERSION : RECORD_CHANGES;
+}
+
 static void add_action(const struct belay_tx *tx, struct commit_part *part, const struct tx_key *key)
 {
     struct record_action action = {.version = key->version,
@@ -53,7 +60,7 @@ static void add_action(const struct belay_tx *tx, struct commit_part *part, cons
                                    .changes = key->changes,
                                    .key_length = key->key_length,
                                    .kind = key->write,
-                                   .was_read = is_promised(tx, key) && !is_locked_throughout(tx)};
+                                   .check = (uint8_t)check_of(tx, key)};
     record_add(&part->body, &action, key->key, key->written);
     part->actions++;
 }

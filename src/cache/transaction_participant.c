@@ -99,7 +99,8 @@ static int check_action(const struct partition *partition, uint64_t id, const st
     int looked = copy_find(partition->copy, key->hash, key->data, key->length, &found);
     if (looked == BELAY_OK)
         return found.version == action->version ? BELAY_OK : BELAY_ERR_CONFLICT;
-    bool unchanged = mark_changes(copy_mark(partition->copy, key->hash)) == action->changes;
+    bool unchanged = action->check == RECORD_VERSION ||
+                     mark_changes(copy_mark(partition->copy, key->hash)) == action->changes;
     return action->version == 0 && unchanged ? BELAY_OK : BELAY_ERR_CONFLICT;
 }
 
@@ -113,7 +114,7 @@ int participant_check(const struct partition *partition, const struct record_rea
     while (result == BELAY_OK && record_next(&reader, &action, &data, &value)) {
         struct lock_key key = {
             .hash = key_hash(data, action.key_length), .data = data, .length = action.key_length};
-        if (action.was_read)
+        if (action.check != RECORD_UNCHECKED)
             result = check_action(partition, reader.header.id, &action, &key);
     }
     return result;
@@ -264,6 +265,10 @@ static bool stage_changes(struct participant *participant)
         enum operation_outcome outcome = operation_execute(participant->partition, operation);
         if (has_to_wait(outcome, operation))
             return false;
+        if (outcome == OPERATION_EXECUTED && operation->status != BELAY_OK &&
+            operation->status != BELAY_ERR_NOT_FOUND)
+            log_error(operation->status, "a decided change cannot be applied: %s",
+                      belay_strerror(operation->status));
         participant->pending += outcome == OPERATION_PENDING;
         participant->staged++;
         FAULT_POINT("tx-between-changes");

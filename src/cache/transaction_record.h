@@ -24,6 +24,12 @@ enum record_state {
     RECORD_COMMITTED     /* done; nothing but the header */
 };
 
+enum record_check {
+    RECORD_UNCHECKED,
+    RECORD_VERSION, /* the key has this version, or is absent as it was: it is locked since */
+    RECORD_CHANGES  /* and if it was absent, it has not been there in between */
+};
+
 enum record_kind { RECORD_READ, RECORD_PUT, RECORD_REMOVE };
 
 struct record_header {
@@ -43,8 +49,8 @@ struct record_action {
     uint32_t value_length;
     uint32_t changes; /* mark_changes() before it was read as absent */
     uint16_t key_length;
-    uint8_t kind;     /* enum record_kind */
-    uint8_t was_read; /* `version` has to be checked */
+    uint8_t kind;  /* enum record_kind */
+    uint8_t check; /* enum record_check */
     uint32_t reserved;
 };
 

@@ -143,6 +143,8 @@ static int queue_self(belay_node *node, const struct message_header *header, con
 int dispatch_self(belay_node *node)
 {
     int handled = 0;
+    if (!spin_try(&node->self_dispatch)) /* one thread at a time: they are handled in order */
+        return 0;
     while (atomic_load_explicit(&node->self_waiting, memory_order_acquire)) {
         spin_acquire(&node->self_lock);
         struct self_message *message = node->self_first;
@@ -158,6 +160,7 @@ int dispatch_self(belay_node *node)
             ++handled;
         }
     }
+    spin_release(&node->self_dispatch);
     return handled;
 }
 

@@ -75,6 +75,7 @@ struct belay_node {
     spin_lock self_lock; /* messages of this node to itself, oldest first */
     struct self_message *self_first, **self_last;
     atomic_bool self_waiting;
+    spin_lock self_dispatch; /* who handles them */
 
     pthread_t thread;
     bool thread_running;
