@@ -86,8 +86,10 @@ static void account_for(struct bank *bank, int result)
 static void transfer(struct bank *bank)
 {
     const struct kind *kind = &kinds[random_below(&bank->random, sizeof kinds / sizeof kinds[0])];
+    unsigned timeout = random_percent(&bank->random, 20) ? (unsigned)random_between(&bank->random, 1, 6)
+                                                         : 2000;
     belay_tx *tx;
-    if (!CHECK_OK(belay_tx_begin(bank->node, kind->concurrency, kind->isolation, 2000, &tx)))
+    if (!CHECK_OK(belay_tx_begin(bank->node, kind->concurrency, kind->isolation, timeout, &tx)))
         return;
     int result = transfer_within(bank, tx);
     if (result == BELAY_OK && random_percent(&bank->random, 5)) {
