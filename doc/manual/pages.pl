@@ -106,6 +106,8 @@ sub read_header {
         if ($text =~ m{\G/\* -+ (.*?) -+ \*/}gc) {
             ($section, $group, $doc) = ($1, '', '');
             push @{$header{sections}}, $section;
+        } elsif ($text =~ m{\Gtypedef struct \w+ \w+;[ \t]*(/\*\*<.*?\*/)?}gcs) {
+            $doc = ''; # an opaque type: what is said of it is no call's
         } elsif ($text =~ m{\G(/\*\*<.*?\*/)}gcs) {
             # Behind a call: what it gives.
             $header{items}[-1]{doc} ||= '@return ' . comment_text($1) if @{$header{items}};
