@@ -7,7 +7,6 @@
 
 #include <stdbool.h>
 #include <stdint.h>
-#include <string.h>
 
 enum { NODE_SET_WORDS = BELAY_NODES_MAX / 64 };
 
@@ -44,11 +43,6 @@ static inline bool node_set_empty(const struct node_set *set)
     for (int i = 0; i < NODE_SET_WORDS; ++i)
         any |= set->words[i];
     return any == 0;
-}
-
-static inline bool node_set_equal(const struct node_set *a, const struct node_set *b)
-{
-    return memcmp(a, b, sizeof *a) == 0;
 }
 
 /* a without b */
