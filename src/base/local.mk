@@ -10,6 +10,7 @@ libbelay_la_SOURCES += \
     src/base/parts.h \
     src/base/process.c \
     src/base/process.h \
+    src/base/racy.h \
     src/base/siphash.c \
     src/base/siphash.h \
     src/base/spin.h

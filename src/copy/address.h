@@ -7,7 +7,7 @@
 #ifndef BELAY_ADDRESS_H
 #define BELAY_ADDRESS_H
 
-#include "copy/racy.h"
+#include "base/racy.h"
 #include "copy/reader.h"
 
 /* Mappings in one segment of an indirect table. */

@@ -7,8 +7,8 @@
 #include "copy/arena.h"
 
 #include "base/log.h"
+#include "base/racy.h"
 #include "base/spin.h"
-#include "copy/racy.h"
 
 #include <stdlib.h>
 #include <string.h>

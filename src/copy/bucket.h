@@ -6,8 +6,8 @@
 #ifndef BELAY_BUCKET_H
 #define BELAY_BUCKET_H
 
+#include "base/racy.h"
 #include "copy/layout.h"
-#include "copy/racy.h"
 
 #if defined(__SSE2__) && !defined(BELAY_TSAN)
 #include <emmintrin.h>

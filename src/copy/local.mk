@@ -21,7 +21,6 @@ libbelay_la_SOURCES += \
     src/copy/mark.c \
     src/copy/mark.h \
     src/copy/pending.c \
-    src/copy/racy.h \
     src/copy/reader.c \
     src/copy/reader.h \
     src/copy/reader_fetched.c \

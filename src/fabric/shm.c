@@ -9,6 +9,7 @@
 #include "base/fence.h"
 #include "base/log.h"
 #include "base/parts.h"
+#include "base/racy.h"
 #include "base/siphash.h"
 #include "belay.h"
 #include "fabric/control.h"
@@ -206,8 +207,8 @@ static int shm_write(struct fabric_link *base, uint64_t remote_offset, const voi
         memcpy(&word, local, sizeof word);
         atomic_store_explicit((_Atomic uint64_t *)(void *)target, word, memory_order_release);
     } else {
-        fence_release();
-        memcpy(target, local, length);
+        racy_begin();
+        racy_copy(target, local, length);
     }
     *ticket = 0;
     return BELAY_OK;
@@ -225,7 +226,7 @@ static int shm_read(struct fabric_link *base, uint64_t remote_offset, void *loca
                                              memory_order_acquire);
         memcpy(local, &word, sizeof word);
     } else {
-        memcpy(local, source, length);
+        racy_copy(local, source, length);
     }
     *ticket = 0;
     return BELAY_OK;

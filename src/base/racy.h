@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /**
  * @file racy.h
- * The deliberate races of a copy, all of them.
+ * The deliberate races with the readers of a copy, all of them.
  *
  * Readers take no lock: while one copies an entry, its writer may recycle the memory under it. That is why a reader
  * checks slot and version again behind a fence before it believes what it has copied (see layout.h); until then the
