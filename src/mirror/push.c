@@ -90,11 +90,12 @@ static void write_effect(struct push *push, const struct copy_effect *effect)
 
 /* A range that later changes may alter, and that the device may read only after this call: until it is read, nothing may
  * be changed, or a backup could see a slot before its entry. */
-static bool must_settle(const struct push *push, const struct copy_effect *effect)
+static bool must_settle(const struct copy_effect *effect)
 {
-    return effect->changes && !effect->is_word && effect->length > FABRIC_INLINE_MAX && push->ticket > 0;
+    return effect->changes && !effect->is_word && effect->length > FABRIC_INLINE_MAX;
 }
 
+/* The last write is waited for, so it is signalled, if any effect must settle. */
 static fabric_ticket push_to(struct partition *partition, struct backup *backup,
                              const struct copy_change *change, bool waited)
 {
@@ -104,6 +105,7 @@ static fabric_ticket push_to(struct partition *partition, struct backup *backup,
     for (unsigned i = 0; i < change->effect_count; ++i) {
         const struct copy_effect *effect = &change->effects[i];
         bool slot_follows = i + 2 == change->effect_count && change->effects[i + 1].is_word;
+        settle = settle || must_settle(effect);
         push.last = i + 1 == change->effect_count;
         if (slot_follows)
             FAULT_POINT("push-before-entry");
@@ -111,11 +113,10 @@ static fabric_ticket push_to(struct partition *partition, struct backup *backup,
             FAULT_POINT("push-before-slot");
         push.waited = (waited && (slot_follows || (push.last && !effect->is_word))) || (push.last && settle);
         write_effect(&push, effect);
-        settle = settle || must_settle(&push, effect);
         if (!effect->is_word)
             entry_ticket = push.ticket;
     }
-    if (settle) {
+    if (settle && push.ticket > 0) {
         backup->unsettled = push.ticket;
         partition->unsettled = true;
     }

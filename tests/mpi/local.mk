@@ -23,6 +23,9 @@ tests_mpi_lifecycle_LDADD = $(TEST_LIBS)
 check_PROGRAMS += tests/mpi/linearizability
 tests_mpi_linearizability_LDADD = $(TEST_LIBS)
 
+check_PROGRAMS += tests/mpi/lone_writes
+tests_mpi_lone_writes_LDADD = $(TEST_LIBS)
+
 check_PROGRAMS += tests/mpi/operations/operations
 tests_mpi_operations_operations_SOURCES = tests/mpi/operations/arguments.c tests/mpi/operations/iteration.c \
     tests/mpi/operations/many_keys.c tests/mpi/operations/one_key.c tests/mpi/operations/operations.c \
