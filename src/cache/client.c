@@ -37,6 +37,13 @@ static void complete(struct belay_request *request, int status)
     request->state = REQUEST_DONE;
 }
 
+static void complete_update(struct belay_request *request, int status)
+{
+    if (request->operation.repeated)
+        settlement_paid(request->cache->node);
+    complete(request, status);
+}
+
 /* The primary is lost, or not ready to serve: the same operation again, a little later. What it was told before it may have done. */
 static void again(struct belay_request *request, bool may_be_applied)
 {
@@ -54,7 +61,7 @@ static void conclude(struct belay_request *request, int status, bool sent)
     if (route_is_stale(status) || status == OPERATION_LOCKED)
         again(request, sent && status == BELAY_ERR_NODE_FAILED);
     else
-        complete(request, status);
+        complete_update(request, status);
 }
 
 static uint8_t sync_of(const belay_cache *cache, const belay_write_options *options, uint8_t kind)
@@ -126,9 +133,10 @@ static void answered(struct call *call, int status, const void *body, size_t len
                                                              offsetof(struct belay_request, call));
     struct operation *operation = &request->operation;
     operation->status = status;
-    if (length >= sizeof operation->answer) {
+    if (length >= sizeof operation->answer)
         memcpy(&operation->answer, body, sizeof operation->answer);
-    }
+    if (status == BELAY_ERR_NODE_FAILED && !operation->repeated) /* it will be */
+        settlement_owe(request->cache->node);
     atomic_store_explicit(&request->answered, true, memory_order_release);
 }
 
@@ -310,7 +318,7 @@ bool client_completed(struct belay_request *request)
         break;
     case REQUEST_HERE:
         if (atomic_load_explicit(&request->operation.done, memory_order_acquire))
-            complete(request, here_status(&request->operation));
+            complete_update(request, here_status(&request->operation));
         break;
     case REQUEST_LOOKUP: poll_lookup(request); break;
     case REQUEST_AGAIN:
@@ -327,19 +335,21 @@ static bool give_up(struct belay_request *request)
 {
     if (request->state == REQUEST_AGAIN && request->operation.status == OPERATION_LOCKED) {
         uint64_t owner = request->operation.answer.version;
-        complete(request,
-                 log_quiet(BELAY_ERR_TIMEOUT, "cache %s: the key is locked by transaction %u of node %d",
-                           request->cache->settings.name, (unsigned)owner, (int)(owner >> 32) - 1));
+        complete_update(
+            request, log_quiet(BELAY_ERR_TIMEOUT, "cache %s: the key is locked by transaction %u of node %d",
+                               request->cache->settings.name, (unsigned)owner, (int)(owner >> 32) - 1));
         return true;
     }
     if (request->state == REQUEST_AGAIN) {
-        complete(request, log_quiet(BELAY_ERR_NODE_FAILED, "no primary of partition %u of cache %s answers",
-                                    request->partition, request->cache->settings.name));
+        complete_update(request,
+                        log_quiet(BELAY_ERR_NODE_FAILED, "no primary of partition %u of cache %s answers",
+                                  request->partition, request->cache->settings.name));
         return true;
     }
     if (request->state == REQUEST_CALL && calls_cancel(&request->cache->node->calls, &request->call)) {
-        complete(request, log_quiet(BELAY_ERR_TIMEOUT, "node %d did not answer within %u ms",
-                                    request->primary, request->cache->node->settings.operation_timeout_ms));
+        complete_update(request,
+                        log_quiet(BELAY_ERR_TIMEOUT, "node %d did not answer within %u ms", request->primary,
+                                  request->cache->node->settings.operation_timeout_ms));
         return true;
     }
     if (request->state == REQUEST_LOOKUP) {

@@ -170,6 +170,9 @@ int assemble_node(struct assembly *a, const struct node_settings *settings)
     membership_register(node);
     liveness_register(node);
     join_register(node);
+    result = settlement_create(node);
+    if (result != BELAY_OK)
+        return result;
     node->progress_cpu = placement_choose((int)settings->progress_core, a->nodes_on_host, a->index_on_host,
                                           settings->device[0] ? settings->device : NULL);
     return a->prepare(node);

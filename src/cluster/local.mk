@@ -42,5 +42,7 @@ libbelay_la_SOURCES += \
     src/cluster/settings_value.c \
     src/cluster/settings_value.h \
     src/cluster/settings_xml.c \
+    src/cluster/settlement.c \
+    src/cluster/settlement.h \
     src/cluster/view.c \
     src/cluster/view.h

@@ -29,6 +29,7 @@ enum message_type {
     MESSAGE_VIEW_ACCEPT,
     MESSAGE_VIEW_ACCEPTED,
     MESSAGE_VIEW_COMMIT,
+    MESSAGE_SETTLED, /* the sender repeats no more calls to nodes that are not of this view, see settlement.h */
     /* cache */
     MESSAGE_CACHE_OPEN,   /* call: settings; answered with the cache's number */
     MESSAGE_CACHE_READY,  /* call: the sender's copies stand; answered when all servers' do */

@@ -29,6 +29,7 @@ void node_destroy(belay_node *node)
 {
     calls_destroy(&node->calls);
     liveness_destroy(node);
+    settlement_destroy(node);
     events_free(&node->event_queue);
     settings_file_free(node->config_file);
     view_free(node->view);

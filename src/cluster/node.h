@@ -21,6 +21,7 @@
 #include "cluster/membership.h"
 #include "cluster/message.h"
 #include "cluster/settings.h"
+#include "cluster/settlement.h"
 #include "cluster/view.h"
 #include "copy/arena.h"
 #include "fabric/fabric.h"
@@ -28,7 +29,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-enum { NODE_HOOKS_MAX = 8 };
+enum { NODE_HOOKS_MAX = 12 };
 
 /* @p body follows the header and has @p length bytes. A negative result means malformed: the peer is cut off. */
 typedef int (*message_handler)(belay_node *node, int peer, const struct message_header *header,
@@ -53,6 +54,7 @@ struct belay_node {
     struct view *view;
     struct membership membership;
     struct liveness liveness;
+    struct settlement settlement;
     atomic_bool excluded; /* left out of the job */
     atomic_bool guarded;  /* excluded, or bound to a lease: operations look more closely */
     atomic_bool left;     /* in good order: all live nodes have */

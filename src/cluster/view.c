@@ -17,6 +17,7 @@ struct view *view_make(int nodes, int members)
     view->nodes = nodes;
     for (int i = 0; i < members; ++i) {
         view->members[i].known = true;
+        atomic_init(&view->members[i].in, true);
         atomic_init(&view->members[i].alive, true);
         node_set_add(&view->history[0].members, i);
     }
@@ -56,6 +57,7 @@ bool view_advance(struct view *view, const struct view_set *next)
     view->history = grown;
     for (int i = 0; i < view->nodes; ++i) {
         bool is_in = node_set_has(&next->members, i);
+        atomic_store_explicit(&view->members[i].in, is_in, memory_order_release);
         if (!is_in || !node_set_has(&grown[number - 1].members, i))
             atomic_store_explicit(&view->members[i].alive, is_in, memory_order_release);
     }

@@ -20,6 +20,7 @@ struct member {
     uint64_t host;      /* failure domain: equal for nodes that fail together */
     bool server, spare; /* spares are servers, too */
     bool known;         /* the id has been given to a process */
+    atomic_bool in;     /* of the view */
     atomic_bool alive;  /* of the view, and not suspected */
 };
 
@@ -56,6 +57,12 @@ static inline bool view_alive(const struct view *view, int node)
 {
     return node >= 0 && node < view->nodes &&
            atomic_load_explicit(&view->members[node].alive, memory_order_acquire);
+}
+
+/* Of the present view, suspected or not. */
+static inline bool view_has(const struct view *view, int node)
+{
+    return atomic_load_explicit(&view->members[node].in, memory_order_acquire);
 }
 
 int view_live_count(const struct view *view);

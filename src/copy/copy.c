@@ -36,7 +36,7 @@ int copy_create(arena *a, uint64_t descriptor_offset, uint32_t cache, uint32_t p
     for (int i = 0; i < MARK_WORDS; ++i)
         atomic_store_explicit(&c->descriptor->marks[i], 0, memory_order_relaxed);
     c->segment_limit = limit_of(&view);
-    c->free = c->emptied = (struct segment_list){NO_SEGMENT, NO_SEGMENT, 0};
+    c->free = c->held = c->emptied = (struct segment_list){NO_SEGMENT, NO_SEGMENT, 0};
     c->tail = c->gap = c->page_segment = c->victim = NO_SEGMENT;
     arena_count_copies(a, 1);
     *out = c;

@@ -198,6 +198,8 @@ size_t copy_clean_bytes(const copy *c);
  * (copy_rebuild() relies on it). @return false: none. */
 bool copy_next_freed(copy *c, uint32_t *logical);
 void copy_recycle(copy *c, uint32_t logical);
+/* Those of a rebuilt copy that were in its log do not come out before this: what they tell of applied requests is needed no more. */
+void copy_let_go(copy *c);
 
 /* A recycled or never used logical segment that the copy can do without. @return false: none. */
 bool copy_releasable(const copy *c, uint32_t *logical);

@@ -30,7 +30,8 @@ enum segment_use {
     SEGMENT_NONE, /* not attached */
     SEGMENT_FREE,
     SEGMENT_LOG,
-    SEGMENT_EMPTIED,    /* a log segment without live entries, to come out of copy_next_freed() */
+    SEGMENT_HELD,       /* a log segment without live entries that was there when the copy was rebuilt */
+    SEGMENT_EMPTIED,    /* the same, to come out of copy_next_freed() */
     SEGMENT_HANDED_OUT, /* it came out */
     SEGMENT_INDEX,
     SEGMENT_DIRECTORY
@@ -39,7 +40,7 @@ enum segment_use {
 struct segment {
     uint32_t
         live; /* log: bytes of live and reserved entries; emptied: low bits of the version at that time */
-    uint32_t next, prev; /* in the list of its kind (free, emptied) */
+    uint32_t next, prev; /* in the list of its kind (free, held, emptied) */
     uint32_t pins : 24;  /* reservations that it holds bytes of */
     uint32_t use : 7;    /* enum segment_use */
     uint32_t stuck : 1;  /* the cleaner could not empty it; until one of its entries dies */
@@ -74,7 +75,8 @@ struct copy {
     uint32_t segment_capacity, segment_limit; /* allocated; the largest number a copy can have, + 1 */
     uint32_t logical_end;
     uint32_t lowest_none; /* no smaller number is unattached */
-    struct segment_list free, emptied;
+    struct segment_list free, held, emptied;
+    uint64_t held_sequence; /* segments up to this one are held when they are emptied; 0: none */
 
     /* log.c */
     uint32_t tail, tail_offset; /* where the next entry goes; NO_SEGMENT: nowhere yet */
@@ -202,8 +204,8 @@ void log_wanted(const copy *c, size_t bytes, uint32_t *first, uint32_t *count);
 bool log_live(copy *c, uint64_t entry_at, size_t bytes);
 /* Count an entry as dead; segments that hold nothing else are emptied. */
 void log_dead(copy *c, uint64_t entry_at, size_t bytes);
-/* Segments of a rebuilt copy that hold nothing live are free at once: nobody pushes from them. */
-void log_free_dead(copy *c);
+/* All log segments of a rebuilt copy are held when they hold nothing live, as some do already. */
+void log_hold(copy *c);
 void log_pin(copy *c, uint64_t entry_at, size_t bytes);
 void log_unpin(copy *c, uint64_t entry_at, size_t bytes);
 /* Log segments but the tail and the one with the gap, and their bytes that hold nothing live. */

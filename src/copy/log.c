@@ -241,13 +241,11 @@ void log_dead(copy *c, uint64_t entry_at, size_t bytes)
     c->live -= bytes;
 }
 
-void log_free_dead(copy *c)
+void log_hold(copy *c)
 {
-    uint32_t logical;
+    c->held_sequence = c->sequence;
     for (uint32_t s = 0; s < c->logical_end; ++s)
         empty_if_dead(c, s);
-    while (copy_next_freed(c, &logical))
-        copy_recycle(c, logical);
 }
 
 void log_pin(copy *c, uint64_t entry_at, size_t bytes)

@@ -382,7 +382,7 @@ static void finish(struct rebuilding *r)
     }
     for (uint32_t s = 0; s < c->logical_end; ++s)
         c->segments[s].pins = 0;
-    log_free_dead(c);
+    log_hold(c);
 }
 
 static int rebuild(struct rebuilding *r)

@@ -129,7 +129,8 @@ int copy_detach(copy *c, uint32_t logical)
 
 void segments_reset(copy *c)
 {
-    c->free = c->emptied = (struct segment_list){NO_SEGMENT, NO_SEGMENT, 0};
+    c->free = c->held = c->emptied = (struct segment_list){NO_SEGMENT, NO_SEGMENT, 0};
+    c->held_sequence = 0;
     for (uint32_t s = 0; s < c->logical_end; ++s) {
         if (c->segments[s].use == SEGMENT_NONE)
             continue;
@@ -146,8 +147,21 @@ void segment_claim(copy *c, uint32_t logical, enum segment_use use)
 
 void segment_emptied(copy *c, uint32_t logical)
 {
-    c->segments[logical] = (struct segment){.use = SEGMENT_EMPTIED, .live = (uint32_t)c->version};
-    list_add(c, &c->emptied, logical);
+    bool held = log_header(c, logical)->sequence <= c->held_sequence;
+    c->segments[logical] = (struct segment){.use = held ? SEGMENT_HELD : SEGMENT_EMPTIED,
+                                            .live = (uint32_t)c->version};
+    list_add(c, held ? &c->held : &c->emptied, logical);
+}
+
+void copy_let_go(copy *c)
+{
+    c->held_sequence = 0;
+    while (c->held.first != NO_SEGMENT) {
+        uint32_t logical = c->held.first;
+        list_remove(c, &c->held, logical);
+        c->segments[logical].use = SEGMENT_EMPTIED;
+        list_add(c, &c->emptied, logical);
+    }
 }
 
 /* Changes that were pending when a segment was emptied must be published before it is reused: copy_rebuild() takes a

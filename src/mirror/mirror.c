@@ -52,10 +52,24 @@ static int attend(struct partition *partition, bool *busy)
     return done;
 }
 
+static void let_all_go(belay_node *node)
+{
+    struct mirror *mirror = node->mirror;
+    mirror->settled = node->view->number;
+    for (struct partition *partition = NULL; (partition = mirror->walk(node, partition));) {
+        spin_acquire(&partition->lock);
+        if (partition->ready)
+            partition_let_go(partition);
+        spin_release(&partition->lock);
+    }
+}
+
 static int progress(belay_node *node, bool *busy)
 {
     struct mirror *mirror = node->mirror;
     int done = 0;
+    if (mirror->settled != node->view->number && settlement_reached(node, node->view->number))
+        let_all_go(node);
     if (mirror->resyncs || atomic_load_explicit(&mirror->resync_wanted, memory_order_relaxed))
         done += resync_progress(node, busy);
     if (!atomic_load_explicit(&mirror->active, memory_order_relaxed))

@@ -14,6 +14,7 @@ struct mirror {
     uint64_t next_sweep; /* not before; clock_now() */
     spin_lock active_lock;
     struct partition *_Atomic active; /* partitions with something pending, parked or freed */
+    uint32_t settled;                 /* the view up to which partitions have let go; under the state lock */
 
     /* resync.c, under the state lock */
     atomic_bool resync_wanted; /* a backup waits for its copy */
@@ -36,6 +37,10 @@ int partition_publish_ready(struct partition *partition);
 
 /* Segments whose pushes are done become reusable. @return how many. */
 int partition_recycle_ready(struct partition *partition);
+
+/* What the log held when this node became the primary is kept until nobody may repeat a call to the former one: if this node dies,
+ * too, the next one has to know what was applied. Then it is let go. Under the state lock. */
+void partition_let_go(struct partition *partition);
 
 /* Let a backup detach segments. */
 void partition_release_at(struct partition *partition, struct backup *backup, uint32_t first, uint32_t count);

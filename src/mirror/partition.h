@@ -94,7 +94,8 @@ struct parked {
 };
 
 /* A segment without live entries, to be reused when all pushes that may still read from it are done, and all answers sent before
- * have arrived: its entries are what tells a repeated request from a new one. */
+ * have arrived: its entries are what tells a repeated request from a new one. Answers that a former primary owed are another
+ * matter: see partition_let_go(). */
 struct freed_segment {
     struct freed_segment *next;
     uint32_t logical;
@@ -126,7 +127,8 @@ struct partition {
     struct copy *incoming;       /* filled by another node to replace the copy here; NULL: none */
     int source;                  /* node that fills it, or the copy; -1: none */
     struct promotion *promotion; /* while this node becomes the primary */
-    unsigned switching;          /* backups in BACKUP_FINISHING: no pushes meanwhile */
+    uint32_t promoted_in; /* view; until all are settled in it, the log that was there then is kept; 0: not */
+    unsigned switching;   /* backups in BACKUP_FINISHING: no pushes meanwhile */
 
     bool cleaning; /* a sweep is in the middle of a segment: other changes wait */
     bool unsettled;

@@ -196,6 +196,8 @@ static void serve(struct partition *partition)
     if (partition->promoted)
         partition->promoted(partition);
     partition->ready = true;
+    partition->promoted_in = partition->node->view->number;
+    partition_let_go(partition);
     copy_serve(partition->copy, true);
     promotion_end(partition);
     add_event(partition, BELAY_EVENT_PARTITION_PROMOTED);

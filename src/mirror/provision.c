@@ -5,7 +5,9 @@
  * logical segments; when all have, it attaches its own and goes on. If one has no room, the others let go again.
  *
  * The room is asked for by the operation that needs it, which is parked meanwhile. A failure starts a sweep of all
- * primaries (dead entries cleaned, free segments given back); if a few of them bring nothing the operation gets NO_SPACE.
+ * primaries (dead entries cleaned, free segments given back); if a few of them bring nothing the operation gets NO_SPACE. For a
+ * short while after a failover, when logs are held (room.c), it waits before that counts: a short while only, since it may itself
+ * be what the others wait for.
  */
 #include "base/clock.h"
 #include "base/log.h"
@@ -200,6 +202,10 @@ static void note_failure(struct partition *partition)
         partition->cleaning = false; /* others need not wait for it */
     if (is_for_cleaning(provision->purpose))
         return;
+    if (settlement_is_awaited(partition->node)) { /* then there will be more, here or elsewhere */
+        provision->retry_at = clock_now() + RETRY_NS;
+        return;
+    }
     provision->failures++;
     /* One that has begun may have been here already. */
     provision->retry_after =

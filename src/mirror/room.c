@@ -8,6 +8,9 @@
  *
  * A segment without live entries may still be the source of pushes under way: it is fenced on every backup before it is
  * reused. Free segments stay with their partition, mapped on all copies, until memory gets short.
+ *
+ * What a former primary applied, and has not answered, is known from its entries alone. So a new primary reuses no segment that it
+ * has found until all are settled (cluster/settlement.h).
  */
 #include "base/log.h"
 #include "mirror/mirror_private.h"
@@ -20,14 +23,16 @@ enum {
     SHORT_OF_SEGMENTS = 8 /* short: less than 1/8 of the arena is free */
 };
 
-/* Have the answers sent before these fences arrived? Without backups nobody will ever have to know again. */
+/* Have the answers sent before these fences arrived? Without backups nobody will ever have to know again. A member that is suspected
+ * may be the one that stays. */
 static bool answers_arrived(const struct partition *partition, const fabric_ticket *fences)
 {
     const belay_node *node = partition->node;
     for (int peer = 0; partition->backup_count > 0 && peer < node->view->nodes; ++peer) {
-        if (peer == node->id || !view_alive(node->view, peer))
+        if (peer == node->id || !view_has(node->view, peer))
             continue;
-        if (fabric_congested(node->fabric, peer) || !fabric_done(node->fabric, peer, fences[peer]))
+        if (!view_alive(node->view, peer) || fabric_congested(node->fabric, peer) ||
+            !fabric_done(node->fabric, peer, fences[peer]))
             return false;
     }
     return true;
@@ -100,6 +105,15 @@ static void collect_freed(struct partition *partition)
         partition->freed = freed;
         partition_activate(partition);
     }
+}
+
+void partition_let_go(struct partition *partition)
+{
+    if (partition->promoted_in == 0 || !settlement_reached(partition->node, partition->promoted_in))
+        return;
+    partition->promoted_in = 0;
+    copy_let_go(partition->copy);
+    collect_freed(partition);
 }
 
 /* Not while room is asked for: a long entry gets its segments in several steps. */

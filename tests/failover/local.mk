@@ -10,3 +10,7 @@ tests_failover_under_load_LDADD = $(TEST_LIBS)
 check_PROGRAMS += tests/failover/loss
 tests_failover_loss_SOURCES = tests/failover/board.c tests/failover/board.h tests/failover/loss.c
 tests_failover_loss_LDADD = $(TEST_LIBS)
+
+check_PROGRAMS += tests/failover/repeated
+tests_failover_repeated_SOURCES = tests/failover/board.c tests/failover/board.h tests/failover/repeated.c
+tests_failover_repeated_LDADD = $(TEST_LIBS)

@@ -25,6 +25,7 @@ byte holders = 7, dead, deaths;
 byte complete = COMPLETE;
 byte primary;
 byte shown;                   /* entries that the primary shows to readers */
+byte found;                   /* entries of its log that were there when it was promoted */
 byte next[3];                 /* entries that have landed in a backup's copy */
 byte attached, copied[3];     /* backups that are being restored, and how far */
 
@@ -206,15 +207,19 @@ bool lost;
 
 /* ---- Reuse of the log ---- */
 
-#ifdef REUSE_EARLY
-#define ANSWER_ARRIVED(u) true
+/* An entry of this primary: its answer has arrived. One that it found: nobody may repeat a call any more. */
+#define ARRIVED_OR_ENDED(u) (call[u] == ARRIVED || call[u] == DONE || call[u] == LOST_MAYBE)
+#ifdef SETTLED_BY_VIEW
+#define SETTLED(u) (call[u] == NEW || call[u] == DONE || call[u] == LOST_MAYBE || asks[u] == primary)
 #else
-#define ANSWER_ARRIVED(u) (call[u] == ARRIVED || call[u] == DONE || call[u] == LOST_MAYBE || OWES_NOTHING(u))
+#define SETTLED(u) (call[u] == NEW || call[u] == DONE || call[u] == LOST_MAYBE || (asks[u] == primary && !repeated[u]))
 #endif
-#ifdef REUSE_BEFORE_REPEATED /* this primary has sent no answer: the caller has not asked it yet */
-#define OWES_NOTHING(u) (asks[u] != primary)
+#ifdef REUSE_EARLY
+#define MAY_REUSE(u) true
+#elif defined(REUSE_BEFORE_REPEATED) /* this primary has sent no answer: the caller has not asked it yet */
+#define MAY_REUSE(u) (ARRIVED_OR_ENDED(u) || asks[u] != primary)
 #else
-#define OWES_NOTHING(u) false
+#define MAY_REUSE(u) (found == 0 -> ARRIVED_OR_ENDED(u) : SETTLED(1) && SETTLED(2))
 #endif
 #define LANDED(b) (!OTHER(b) || (next[b] == P.length && !HAS(attached, b)))
 
@@ -230,7 +235,7 @@ active proctype partition() {
     /* A read; the old value is superseded, so its entry may go. */
     :: d_step { SERVES && (SHOWN & ~seen) != 0 -> seen = seen | SHOWN }
     :: d_step { SERVES && shown == 2 && !HAS(reused, 0) && LANDED(0) && LANDED(1) && LANDED(2) &&
-        ANSWER_ARRIVED(P.at[0]) -> reused = 1 }
+        MAY_REUSE(P.at[0]) -> reused = 1 }
     EACH(RESTORE)
 
     EACH(DIE)
@@ -250,7 +255,7 @@ active proctype partition() {
         assert((seen & ~VALUE(P)) == 0);                 /* nor one that was read (C3) */
 #endif
         applied = (KNOWN(P, 1) -> BIT(1) : 0) | (KNOWN(P, 2) -> BIT(2) : 0);
-        serving = true; shown = P.length; next[0] = shown; next[1] = shown; next[2] = shown }
+        serving = true; shown = P.length; found = P.length; next[0] = shown; next[1] = shown; next[2] = shown }
     :: d_step { SERVES && ((acknowledged | seen) & ~VALUE(P)) != 0 ->
         assert(((acknowledged | seen) & ~VALUE(P)) == 0) } /* nor while it lives (C4) */
     /* Copies are prefixes of the primary's (C1) and the same when all has landed (C2, C6). */
