@@ -181,6 +181,21 @@ static struct registered *inherit(belay_node *node, const struct cache_settings 
     return NULL;
 }
 
+bool coordinator_wanted(belay_node *node, struct cache_settings *settings)
+{
+    bool found = false;
+    spin_acquire(&node->state_lock);
+    for (unsigned i = 0; i < BELAY_CACHES_MAX && !found; ++i) {
+        const struct registered *entry = node->caches->registered[i];
+        if (!entry || entry->open || entry->mismatch[0] || entry->opened[node->id])
+            continue;
+        *settings = entry->settings;
+        found = true;
+    }
+    spin_release(&node->state_lock);
+    return found;
+}
+
 static int handle_open(belay_node *node, int peer, const struct message_header *header, const void *body,
                        size_t length)
 {

@@ -17,6 +17,8 @@ libbelay_la_SOURCES += \
     src/cache/map.c \
     src/cache/map.h \
     src/cache/many.h \
+    src/cache/observe.c \
+    src/cache/observe.h \
     src/cache/operation.c \
     src/cache/operation.h \
     src/cache/partitions.c \

@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "cache/async.h"
 #include "cache/map.h"
+#include "cache/observe.h"
 #include "cache/partitions.h"
 #include "cache/serve.h"
 #include "cache/staging.h"
@@ -406,6 +407,7 @@ int registry_create(belay_node *node)
     node->copies_complete = partitions_complete;
     coordinator_register(node);
     serve_register(node);
+    observe_register(node);
     partitions_register(node);
     return BELAY_OK;
 }

@@ -20,6 +20,9 @@ struct ready_request {
 
 enum { MISMATCH_TEXT_MAX = 640 };
 
+/* A cache that another node wants to open, and this server has not opened. @return false: there is none. */
+bool coordinator_wanted(belay_node *node, struct cache_settings *settings);
+
 void coordinator_register(belay_node *node);
 void coordinator_destroy(belay_node *node);
 

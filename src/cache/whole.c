@@ -242,16 +242,25 @@ static int verify_settled(belay_cache *cache, uint32_t partition, belay_verify_r
     return result;
 }
 
-int whole_verify(belay_cache *cache, belay_verify_report *report)
+int whole_verify_some(belay_cache *cache, uint32_t first, uint32_t count, belay_verify_report *report)
 {
-    belay_verify_report found = {0};
-    for (uint32_t partition = 0; partition < cache->partition_count; ++partition) {
+    for (uint32_t partition = first; partition < cache->partition_count && partition - first < count;
+         ++partition) {
         if (cache_is_lost(cache, partition))
             continue;
-        int result = verify_settled(cache, partition, &found);
+        int result = verify_settled(cache, partition, report);
         if (result != BELAY_OK)
             return result;
     }
+    return BELAY_OK;
+}
+
+int whole_verify(belay_cache *cache, belay_verify_report *report)
+{
+    belay_verify_report found = {0};
+    int result = whole_verify_some(cache, 0, cache->partition_count, &found);
+    if (result != BELAY_OK)
+        return result;
     *report = found;
     if (found.differences == 0 && found.damaged == 0)
         return BELAY_OK;

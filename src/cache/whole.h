@@ -22,6 +22,8 @@ enum { WHOLE_SIZES_PER_MESSAGE = 512 };
 int whole_size(belay_cache *cache, uint64_t *entries);
 int whole_clear(belay_cache *cache);
 int whole_iterate(belay_cache *cache, int local_only, belay_visitor visit, void *context);
+/* Partitions @p first ... first + count - 1, as far as there are; adds to @p report. BELAY_OK also if copies differ. */
+int whole_verify_some(belay_cache *cache, uint32_t first, uint32_t count, belay_verify_report *report);
 int whole_verify(belay_cache *cache, belay_verify_report *report);
 void whole_stats(belay_cache *cache, belay_cache_stats *stats);
 

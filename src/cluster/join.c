@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "cluster/ask.h"
 #include "cluster/dispatch.h"
 #include "cluster/join_talk.h"
 #include "cluster/membership.h"
@@ -93,11 +94,13 @@ static int handle_join(belay_node *node, int peer, const struct message_header *
 static int handle_goodbye(belay_node *node, int peer, const struct message_header *header, const void *body,
                           size_t length)
 {
-    (void)header;
     (void)body;
     if (length != 0)
         return BELAY_ERR_PROTOCOL;
-    membership_depart(node, peer);
+    membership_will_depart(node, peer);
+    node_reply(node, peer, header->call, BELAY_OK, NULL, 0);
+    if (header->call == 0)
+        membership_depart(node, peer);
     return BELAY_OK;
 }
 
@@ -235,9 +238,15 @@ static void talk(belay_node *node, int socket)
     struct introduction theirs;
     struct join_offer *offer = malloc(sizeof *offer);
     struct know know = {0};
+    enum join_purpose purpose;
     join_set_timeouts(socket, TALK_MS);
-    if (!offer || join_prove(socket, node->secret, true) != BELAY_OK ||
-        join_send(socket, &node->settings, sizeof node->settings) != BELAY_OK ||
+    if (!offer || join_prove(socket, node->secret, true, &purpose) != BELAY_OK)
+        goto end;
+    if (purpose == JOIN_TO_ASK) {
+        ask_answer(node, socket);
+        goto end;
+    }
+    if (join_send(socket, &node->settings, sizeof node->settings) != BELAY_OK ||
         join_receive(socket, &theirs, sizeof theirs) != BELAY_OK)
         goto end;
     theirs.known = true;
@@ -352,9 +361,23 @@ void join_stop(belay_node *node)
 
 /* ---- Leaving ---- */
 
+/* First all hear that it will go: else one that has not heard kills it, when others agree on a view without it. */
+static void announce_leave(belay_node *node)
+{
+    for (int peer = 0; peer < node->view->nodes; ++peer) {
+        struct waited_call call;
+        struct message_header header = {.type = MESSAGE_GOODBYE, .view = node->view->number};
+        if (peer == node->id || !view_alive(node->view, peer))
+            continue;
+        waited_call_init(&call, peer, NULL, 0);
+        node_call_wait(node, peer, header, NULL, 0, &call, node_deadline(node), "leaving");
+    }
+}
+
 int join_leave(belay_node *node)
 {
     struct message_header header = {.type = MESSAGE_GOODBYE, .view = node->view->number};
+    announce_leave(node);
     for (int peer = 0; peer < node->view->nodes; ++peer)
         if (peer != node->id && view_alive(node->view, peer))
             node_send(node, peer, &header, NULL, 0, FABRIC_QUEUE);

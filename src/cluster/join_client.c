@@ -6,11 +6,9 @@
 #include "cluster/join_talk.h"
 
 #include <errno.h>
-#include <netdb.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 struct joining {
@@ -26,30 +24,11 @@ struct joining {
     void *bytes;
 };
 
-static int connect_to(const struct join_contact *contact, unsigned timeout_ms)
-{
-    char port[16];
-    struct addrinfo hints = {.ai_family = AF_INET, .ai_socktype = SOCK_STREAM}, *found;
-    snprintf(port, sizeof port, "%u", contact->port);
-    if (getaddrinfo(contact->host, port, &hints, &found) != 0)
-        return -1;
-    int connected = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (connected >= 0) {
-        join_set_timeouts(connected, timeout_ms);
-        if (connect(connected, found->ai_addr, found->ai_addrlen) != 0) {
-            close(connected);
-            connected = -1;
-        }
-    }
-    freeaddrinfo(found);
-    return connected;
-}
-
 /* Any member will do: the first that answers. */
 static int reach(struct joining *j, const char *path)
 {
     for (int i = 0; i < j->address.count; ++i) {
-        j->socket = connect_to(&j->address.contacts[i], j->settings.operation_timeout_ms);
+        j->socket = join_connect(&j->address.contacts[i], j->settings.operation_timeout_ms);
         if (j->socket >= 0)
             return BELAY_OK;
     }
@@ -69,9 +48,10 @@ static void take_equal_settings(struct node_settings *mine, const struct node_se
 static int ask(struct joining *j)
 {
     struct introduction mine;
+    enum join_purpose purpose = JOIN_TO_JOIN;
     int result = assemble_introduction(&j->settings, &mine);
     if (result == BELAY_OK)
-        result = join_prove(j->socket, j->address.secret, false);
+        result = join_prove(j->socket, j->address.secret, false, &purpose);
     struct node_settings job;
     if (result == BELAY_OK)
         result = join_receive(j->socket, &job, sizeof job);

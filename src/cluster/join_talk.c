@@ -5,16 +5,21 @@
 #include "base/siphash.h"
 
 #include <errno.h>
+#include <netdb.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/time.h>
+#include <unistd.h>
 
 #define JOIN_MAGIC 0x6e696f4a79614c42ull
 
 struct hello {
     uint64_t magic;
-    uint32_t protocol, size; /* size: of an introduction, which another version may have differently */
+    uint32_t protocol, size;    /* size: of an introduction, which another version may have differently */
+    uint32_t purpose, reserved; /* enum join_purpose; a member says 0 */
     unsigned char nonce[16];
 };
 
@@ -23,6 +28,26 @@ void join_set_timeouts(int socket, unsigned milliseconds)
     struct timeval limit = {.tv_sec = milliseconds / 1000, .tv_usec = milliseconds % 1000 * 1000L};
     setsockopt(socket, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
     setsockopt(socket, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
+    setsockopt(socket, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int)); /* small words, to and fro */
+}
+
+int join_connect(const struct join_contact *contact, unsigned timeout_ms)
+{
+    char port[16];
+    struct addrinfo hints = {.ai_family = AF_INET, .ai_socktype = SOCK_STREAM}, *found;
+    snprintf(port, sizeof port, "%u", contact->port);
+    if (getaddrinfo(contact->host, port, &hints, &found) != 0)
+        return -1;
+    int connected = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (connected >= 0) {
+        join_set_timeouts(connected, timeout_ms);
+        if (connect(connected, found->ai_addr, found->ai_addrlen) != 0) {
+            close(connected);
+            connected = -1;
+        }
+    }
+    freeaddrinfo(found);
+    return connected;
 }
 
 int join_send(int socket, const void *bytes, size_t length)
@@ -68,9 +93,12 @@ static void make_proof(const unsigned char *secret, const struct hello *mine, co
     siphash(secret, &words, sizeof words, proof);
 }
 
-int join_prove(int socket, const unsigned char *secret, bool is_member)
+int join_prove(int socket, const unsigned char *secret, bool is_member, enum join_purpose *purpose)
 {
-    struct hello mine = {.magic = JOIN_MAGIC, .protocol = JOIN_PROTOCOL, .size = sizeof(struct introduction)};
+    struct hello mine = {.magic = JOIN_MAGIC,
+                         .protocol = JOIN_PROTOCOL,
+                         .size = sizeof(struct introduction),
+                         .purpose = is_member ? 0 : *purpose};
     struct hello theirs;
     unsigned char proof[SIPHASH_SIZE], expected[SIPHASH_SIZE];
     if (getrandom(mine.nonce, sizeof mine.nonce, 0) != (ssize_t)sizeof mine.nonce)
@@ -91,5 +119,7 @@ int join_prove(int socket, const unsigned char *secret, bool is_member)
         return log_error(BELAY_ERR_REFUSED, "joining: the other side does not accept the secret");
     if (!siphash_equal(proof, expected))
         return log_error(BELAY_ERR_REFUSED, "joining: the other side does not know the job's secret");
+    if (is_member)
+        *purpose = theirs.purpose == JOIN_TO_ASK ? JOIN_TO_ASK : JOIN_TO_JOIN;
     return BELAY_OK;
 }

@@ -5,7 +5,10 @@
 
 #include "cluster/assemble.h"
 
-enum { JOIN_PROTOCOL = 1, JOIN_CONTACTS_MAX = 64, JOIN_TEXT = 256 };
+/* What the process outside wants. */
+enum join_purpose { JOIN_TO_JOIN = 1, JOIN_TO_ASK };
+
+enum { JOIN_PROTOCOL = 2, JOIN_CONTACTS_MAX = 64, JOIN_TEXT = 256 };
 
 struct join_contact {
     char host[72];
@@ -38,12 +41,16 @@ struct join_welcome {
     uint64_t bytes;
 };
 
-/* Both sides prove that they know the secret. Errors: REFUSED, TIMEOUT, SYSTEM. */
-int join_prove(int socket, const unsigned char *secret, bool is_member);
+/* Both sides prove that they know the secret. *purpose is the process's own, and told to the member. Errors: REFUSED,
+ * TIMEOUT, SYSTEM. */
+int join_prove(int socket, const unsigned char *secret, bool is_member, enum join_purpose *purpose);
 
 /* All of it, within some seconds. Errors: NODE_FAILED (quietly). */
 int join_send(int socket, const void *bytes, size_t length);
 int join_receive(int socket, void *bytes, size_t length);
+
+/* @return a socket, or -1: nobody answers there. */
+int join_connect(const struct join_contact *contact, unsigned timeout_ms);
 
 /* A socket for this conversation: no call on it waits for ever. */
 void join_set_timeouts(int socket, unsigned milliseconds);

@@ -2,6 +2,8 @@
 libbelay_la_SOURCES += \
     src/cluster/affinity.c \
     src/cluster/affinity.h \
+    src/cluster/ask.c \
+    src/cluster/ask.h \
     src/cluster/assemble.c \
     src/cluster/assemble.h \
     src/cluster/bootstrap.c \

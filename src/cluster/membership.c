@@ -575,9 +575,13 @@ void membership_trim(belay_node *node)
     node_attend(node);
 }
 
-void membership_depart(belay_node *node, int peer)
+void membership_will_depart(belay_node *node, int peer)
 {
     node_set_add(&of(node)->departed, peer);
+}
+
+void membership_depart(belay_node *node, int peer)
+{
     dispatch_cut(node, peer, "it leaves");
     membership_suspect(node, peer, true, false);
 }

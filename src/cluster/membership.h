@@ -69,7 +69,10 @@ void membership_suspect(belay_node *node, int peer, bool certain, bool tell);
 /* A process will be let in with the next view. */
 void membership_join(belay_node *node, int peer);
 
-/* A node has left in good order: nothing of it will come any more. */
+/* A node is about to leave: whoever agrees on a view without it lets its process be. */
+void membership_will_depart(belay_node *node, int peer);
+
+/* It has left in good order: nothing of it will come any more. */
 void membership_depart(belay_node *node, int peer);
 
 /* With the next view, copies that nodes which joined have by now are given up elsewhere. */

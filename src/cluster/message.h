@@ -22,7 +22,7 @@ enum message_type {
     MESSAGE_JOIN_KNOW,    /* call: the process and its address */
     MESSAGE_JOIN,         /* let it in with the next view */
     MESSAGE_TRIM,         /* what was copied to nodes that joined can be given up elsewhere */
-    MESSAGE_GOODBYE,      /* the sender leaves in good order */
+    MESSAGE_GOODBYE,      /* call: the sender is about to leave in good order; without a call number: now */
     MESSAGE_RESET,        /* call: begin lost partitions of a cache anew, with the next view */
     MESSAGE_VIEW_PREPARE, /* agreement on the next view, see membership.c */
     MESSAGE_VIEW_PROMISE,
@@ -31,23 +31,25 @@ enum message_type {
     MESSAGE_VIEW_COMMIT,
     MESSAGE_SETTLED, /* the sender repeats no more calls to nodes that are not of this view, see settlement.h */
     /* cache */
-    MESSAGE_CACHE_OPEN,   /* call: settings; answered with the cache's number */
-    MESSAGE_CACHE_READY,  /* call: the sender's copies stand; answered when all servers' do */
-    MESSAGE_UPDATE,       /* call, or without a call number an asynchronous update */
-    MESSAGE_GET,          /* call: read at the primary */
-    MESSAGE_RESERVE,      /* call: space for a large value */
-    MESSAGE_MAP,          /* call: where more of a reservation lies */
-    MESSAGE_ABANDON,      /* a reservation is given up */
-    MESSAGE_FLUSH,        /* call: answered when all earlier updates of the sender are on every copy */
-    MESSAGE_ASYNC_DONE,   /* asynchronous updates up to a number are applied */
-    MESSAGE_ASYNC_FAILED, /* one asynchronous update failed */
-    MESSAGE_CLEAR,        /* call: clear the partitions whose primary is the receiver */
-    MESSAGE_SIZE,         /* call: entries in a partition whose primary is the receiver */
-    MESSAGE_SIZES,        /* call: entries in partitions whose primary is the receiver */
-    MESSAGE_KEYS,         /* call: list keys of a partition */
-    MESSAGE_STATE,        /* call: copies of a partition, as its primary knows them */
-    MESSAGE_LOST,         /* no holder of a partition has a complete copy */
-    MESSAGE_SWEEP,        /* call: clean and release what you can, an arena is full; answered when through */
+    MESSAGE_CACHE_OPEN,    /* call: settings; answered with the cache's number */
+    MESSAGE_CACHE_READY,   /* call: the sender's copies stand; answered when all servers' do */
+    MESSAGE_UPDATE,        /* call, or without a call number an asynchronous update */
+    MESSAGE_GET,           /* call: read at the primary */
+    MESSAGE_RESERVE,       /* call: space for a large value */
+    MESSAGE_MAP,           /* call: where more of a reservation lies */
+    MESSAGE_ABANDON,       /* a reservation is given up */
+    MESSAGE_FLUSH,         /* call: answered when all earlier updates of the sender are on every copy */
+    MESSAGE_ASYNC_DONE,    /* asynchronous updates up to a number are applied */
+    MESSAGE_ASYNC_FAILED,  /* one asynchronous update failed */
+    MESSAGE_CLEAR,         /* call: clear the partitions whose primary is the receiver */
+    MESSAGE_SIZE,          /* call: entries in a partition whose primary is the receiver */
+    MESSAGE_SIZES,         /* call: entries in partitions whose primary is the receiver */
+    MESSAGE_KEYS,          /* call: list keys of a partition */
+    MESSAGE_STATE,         /* call: copies of a partition, as its primary knows them */
+    MESSAGE_LOST,          /* no holder of a partition has a complete copy */
+    MESSAGE_SWEEP,         /* call: clean and release what you can, an arena is full; answered when through */
+    MESSAGE_OBSERVE_NODE,  /* call: the receiver, see observe.h */
+    MESSAGE_OBSERVE_SHARE, /* call: its part in a cache */
     /* transactions, see transaction_wire.h */
     MESSAGE_TX_LOCK, /* call: lock a key */
     MESSAGE_TX_PART, /* a part of what a transaction does at a partition */

@@ -46,6 +46,7 @@ typedef void (*lost_hook)(belay_node *node, int peer);
 typedef void (*view_hook)(belay_node *node);
 
 struct self_message;
+struct ask_question;
 
 struct belay_node {
     int id;
@@ -102,6 +103,9 @@ struct belay_node {
     bool joined; /* this one did: it leaves by itself */
     /* What the upper layers have to tell a process that joins: to be freed. */
     int (*tell_joiner)(belay_node *node, void **bytes, size_t *length);
+    /* Answers processes outside, see ask.h. Called in a thread that may wait. */
+    int (*answer_question)(belay_node *node, const struct ask_question *question, void **answer,
+                           size_t *length);
     /* Is every copy complete, by all that this node can find out? */
     bool (*copies_complete)(belay_node *node);
 

@@ -22,6 +22,10 @@ struct command {
 
 int command_doctor(int argc, char **argv);
 int command_info(int argc, char **argv);
+int command_serve(int argc, char **argv);
 int command_stage(int argc, char **argv);
+int command_stats(int argc, char **argv);
+int command_top(int argc, char **argv);
+int command_verify(int argc, char **argv);
 
 #endif

@@ -2,6 +2,7 @@
 /* How this job's processes are placed and how they reach each other, by joining them as any program would. */
 #include "belay.h"
 #include "cluster/node.h"
+#include "tool/attach.h"
 #include "tool/command.h"
 #include "tool/info.h"
 #include "tool/message.h"
@@ -97,15 +98,6 @@ static int describe(belay_node *node, const char *cache, int nodes, struct place
     return result == BELAY_OK ? describe_copies(node, cache ? cache : "info", place) : result;
 }
 
-static const char *role_name(int role)
-{
-    switch (role) {
-    case BELAY_ROLE_CLIENT: return "client";
-    case BELAY_ROLE_SPARE: return "spare";
-    default: return "server";
-    }
-}
-
 static void print_places(const struct place *places, int nodes)
 {
     char progress[16], megabytes[QUANTITY_TEXT];
@@ -114,8 +106,8 @@ static void print_places(const struct place *places, int nodes)
     for (int i = 0; i < nodes; ++i) {
         const struct place *place = &places[i];
         snprintf(progress, sizeof progress, "%d", place->progress_cpu);
-        printf("%-5d %-7s %-16s %-10s %-8s %10s %9d %8d  %-12s %s\n", i, role_name(place->role), place->host,
-               place->cores, place->progress_cpu < 0 ? "any" : progress,
+        printf("%-5d %-7s %-16s %-10s %-8s %10s %9d %8d  %-12s %s\n", i, attached_role((uint32_t)place->role),
+               place->host, place->cores, place->progress_cpu < 0 ? "any" : progress,
                quantity_megabytes(place->arena_size, megabytes), place->primaries, place->backups, place->shm,
                place->verbs);
     }

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 bin_PROGRAMS += belay
 tool_sources = \
+    src/tool/attach.c \
+    src/tool/attach.h \
     src/tool/command.h \
     src/tool/doctor.c \
     src/tool/doctor.h \
@@ -27,6 +29,9 @@ tool_sources = \
     src/tool/progress.h \
     src/tool/quantity.c \
     src/tool/quantity.h \
+    src/tool/serve.c \
+    src/tool/serve_board.c \
+    src/tool/serve_board.h \
     src/tool/stage.c \
     src/tool/stage.h \
     src/tool/stage_batches.c \
@@ -56,8 +61,16 @@ tool_sources = \
     src/tool/stage_walk.c \
     src/tool/stage_walk.h \
     src/tool/stage_worker.c \
-    src/tool/stage_worker.h
-# info and doctor look inside the library: at settings and their origins, at the device it would choose.
+    src/tool/stage_worker.h \
+    src/tool/stats.c \
+    src/tool/stats.h \
+    src/tool/stats_json.c \
+    src/tool/stats_prometheus.c \
+    src/tool/top.c \
+    src/tool/top_screen.c \
+    src/tool/top_screen.h \
+    src/tool/verify.c
+# The tool looks inside the library: at settings and their origins, at the device it would choose, at what a job tells of itself.
 tool_libs = libbelay-internal.la $(JANSSON_LIBS) -lm
 
 belay_SOURCES = $(tool_sources)

@@ -14,7 +14,11 @@
 static const struct command commands[] = {
     {"doctor", "check what a job needs of this host, with a fix for each failure", command_doctor},
     {"info", "tell what this build, this host and this job offer", command_info},
+    {"serve", "hold caches for programs of other jobs, until told to stop", command_serve},
     {"stage", "stage a directory tree into a cache, prove that it is intact, and time it", command_stage},
+    {"stats", "tell what the nodes of a running job have counted", command_stats},
+    {"top", "show what a running job does, again and again", command_top},
+    {"verify", "compare all copies of a running job's caches", command_verify},
 };
 
 enum { COMMANDS = sizeof commands / sizeof commands[0] };

@@ -2,6 +2,9 @@
 # Programs for mpirun, against the public interface alone; tests/manifest says how they are run.
 EXTRA_DIST += tests/mpi/peer_dies_job tests/mpi/system_calls
 
+check_PROGRAMS += tests/mpi/attached
+tests_mpi_attached_LDADD = $(TEST_LIBS)
+
 check_PROGRAMS += tests/mpi/bad_input
 tests_mpi_bad_input_LDADD = $(TEST_LIBS)
 
