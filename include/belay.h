@@ -259,7 +259,8 @@ int belay_put(belay_cache *cache, const void *key, size_t key_length, const void
 
 /**
  * Copy the value of a key into @p buffer. BELAY_ERR_NOT_FOUND if the key is not there.
- * @param[out] value_length its length. BELAY_ERR_TRUNCATED sets it too; the buffer is then unspecified.
+ * With any other result than BELAY_OK the buffer is unspecified: also with NOT_FOUND it may hold what was removed just then.
+ * @param[out] value_length its length. BELAY_ERR_TRUNCATED sets it too.
  */
 int belay_get(belay_cache *cache, const void *key, size_t key_length, void *buffer, size_t capacity,
               size_t *value_length);
@@ -421,7 +422,7 @@ int belay_tx_begin(belay_node *node, belay_concurrency concurrency, belay_isolat
  * gets TIMEOUT (names the key and who has locked it) or CONFLICT (names the deadlock), and can then only be rolled back.
  */
 
-/** belay_get() within a transaction. */
+/** belay_get() within a transaction. The buffer stays as it is unless the result is BELAY_OK. */
 int belay_tx_get(belay_tx *tx, belay_cache *cache, const void *key, size_t key_length, void *buffer,
                  size_t capacity, size_t *value_length);
 

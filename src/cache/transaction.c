@@ -116,25 +116,52 @@ static int give(const void *value, size_t length, void *buffer, size_t capacity,
 }
 
 /* An absent key has no version to be compared later: the mark of before a read that finds it absent takes its place. */
-static int read_absent_again(struct tx_key *key, void *buffer, size_t capacity, struct read_result *result)
+static int look_up(struct tx_key *key, void *memory, size_t room, struct read_result *result)
 {
     uint32_t mark = 0;
+    int status = lookup_get(key->cache, key->key, key->key_length, memory, room, result);
+    if (status != BELAY_ERR_NOT_FOUND)
+        return status;
     transaction_mark(key->cache, key->partition, key->hash, &mark);
-    int status = lookup_get(key->cache, key->key, key->key_length, buffer, capacity, result);
+    status = lookup_get(key->cache, key->key, key->key_length, memory, room, result);
     if (status == BELAY_ERR_NOT_FOUND)
         key->changes = mark_changes(mark);
     return status;
 }
 
-static int keep(struct tx_key *key, const void *value, size_t length)
+/*
+ * Read into memory of its own, for the caller's buffer must stay as it is unless the key is there: a value that is removed
+ * while it is being copied has left its bytes when the next attempt finds nothing. *value is set with BELAY_OK: malloc().
+ */
+static int read_apart(struct tx_key *key, size_t capacity, unsigned char **value, struct read_result *result)
 {
-    key->value = malloc(length ? length : 1);
-    if (!key->value)
-        return log_error(BELAY_ERR_NO_MEMORY, "no memory for a value that a transaction has read");
-    if (length)
-        memcpy(key->value, value, length);
-    key->value_length = length;
-    key->kept = true;
+    enum { ROOM_FIRST = 1024 };
+    size_t room = capacity < ROOM_FIRST ? capacity : ROOM_FIRST;
+    for (;;) {
+        unsigned char *memory = malloc(room ? room : 1);
+        if (!memory)
+            return log_error(BELAY_ERR_NO_MEMORY, "no memory for a value that a transaction reads");
+        int status = look_up(key, memory, room, result);
+        if (status == BELAY_OK) {
+            *value = memory;
+            return status;
+        }
+        free(memory);
+        if (status != BELAY_ERR_TRUNCATED || result->value_length > capacity)
+            return status;
+        room = result->value_length;
+    }
+}
+
+static int note_version(struct belay_tx *tx, struct tx_key *key, uint64_t version)
+{
+    char text[40];
+    if (key->was_read && key->version != version)
+        return transaction_doom(tx, log_quiet(BELAY_ERR_CONFLICT,
+                                              "key %s was changed since the transaction read it",
+                                              transaction_key_text(key, text)));
+    key->was_read = true;
+    key->version = version;
     return BELAY_OK;
 }
 
@@ -143,35 +170,36 @@ static int read_and_remember(struct belay_tx *tx, struct tx_key *key, void *buff
                              size_t *value_length)
 {
     struct read_result result;
-    int status = lookup_get(key->cache, key->key, key->key_length, buffer, capacity, &result);
-    if (status == BELAY_ERR_NOT_FOUND)
-        status = read_absent_again(key, buffer, capacity, &result);
+    unsigned char *value = NULL;
+    int status = read_apart(key, capacity, &value, &result);
     if (status != BELAY_OK && status != BELAY_ERR_NOT_FOUND && status != BELAY_ERR_TRUNCATED)
         return status;
-    uint64_t version = status == BELAY_ERR_NOT_FOUND ? 0 : result.version;
-    if (key->was_read && key->version != version) {
-        char text[40];
-        return transaction_doom(tx, log_quiet(BELAY_ERR_CONFLICT,
-                                              "key %s was changed since the transaction read it",
-                                              transaction_key_text(key, text)));
+    int noted = note_version(tx, key, status == BELAY_ERR_NOT_FOUND ? 0 : result.version);
+    if (noted != BELAY_OK) {
+        free(value);
+        return noted;
     }
-    key->was_read = true;
-    key->version = version;
-    if (status == BELAY_OK && keep(key, buffer, result.value_length) != BELAY_OK)
-        return BELAY_ERR_NO_MEMORY;
-    if (status == BELAY_ERR_NOT_FOUND)
-        key->kept = true;
-    else
+    if (status == BELAY_ERR_TRUNCATED) {
         *value_length = result.value_length;
-    return status;
+        return status;
+    }
+    key->kept = true;
+    key->value = value;
+    key->value_length = value ? result.value_length : 0;
+    return value ? give(value, key->value_length, buffer, capacity, value_length) : status;
 }
 
 static int read_committed(struct tx_key *key, void *buffer, size_t capacity, size_t *value_length)
 {
     struct read_result result;
-    int status = lookup_get(key->cache, key->key, key->key_length, buffer, capacity, &result);
-    if (status == BELAY_OK || status == BELAY_ERR_TRUNCATED)
+    unsigned char *value;
+    int status = read_apart(key, capacity, &value, &result);
+    if (status == BELAY_ERR_TRUNCATED)
         *value_length = result.value_length;
+    if (status != BELAY_OK)
+        return status;
+    status = give(value, result.value_length, buffer, capacity, value_length);
+    free(value);
     return status;
 }
 

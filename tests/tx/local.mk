@@ -12,3 +12,6 @@ tests_tx_bank_kills_LDADD = $(TEST_LIBS)
 
 check_PROGRAMS += tests/tx/promises
 tests_tx_promises_LDADD = $(TEST_LIBS)
+
+check_PROGRAMS += tests/tx/buffers
+tests_tx_buffers_LDADD = $(TEST_LIBS)
