@@ -118,7 +118,7 @@ static int give(const void *value, size_t length, void *buffer, size_t capacity,
 /* An absent key has no version to be compared later: the mark of before a read that finds it absent takes its place. */
 static int look_up(struct tx_key *key, void *memory, size_t room, struct read_result *result)
 {
-    uint32_t mark = 0;
+    uint64_t mark = 0;
     int status = lookup_get(key->cache, key->key, key->key_length, memory, room, result);
     if (status != BELAY_ERR_NOT_FOUND)
         return status;

@@ -95,7 +95,7 @@ const char *transaction_key_text(const struct tx_key *key, char *text);
 /* ---- transaction_check.c ---- */
 
 /* The mark of a key, one-sided. @return false: it cannot be had; ask the primary. */
-bool transaction_mark(belay_cache *cache, uint32_t partition, uint64_t hash, uint32_t *mark);
+bool transaction_mark(belay_cache *cache, uint32_t partition, uint64_t hash, uint64_t *mark);
 
 /* Are the keys for which @p wanted says so as they were read? One-sided; where that does not tell, their primaries are asked.
  * @return BELAY_OK, CONFLICT, or an error. */

@@ -22,7 +22,7 @@
 /* ---- Marks ---- */
 
 /* By an RDMA READ of the word in the descriptor of the primary's copy. */
-static bool fetch_mark(belay_cache *cache, uint32_t partition, int primary, uint64_t hash, uint32_t *mark)
+static bool fetch_mark(belay_cache *cache, uint32_t partition, int primary, uint64_t hash, uint64_t *mark)
 {
     belay_node *node = cache->node;
     uint64_t block = atomic_load_explicit(&cache->blocks[primary].offset, memory_order_acquire);
@@ -45,13 +45,13 @@ static bool fetch_mark(belay_cache *cache, uint32_t partition, int primary, uint
     node_wait_end(&wait);
     bool done = fabric_done(node->fabric, primary, ticket) && view_alive(node->view, primary);
     if (done)
-        *mark = *(const uint32_t *)memory;
+        *mark = *(const uint64_t *)memory;
     if (done || !view_alive(node->view, primary))
         staging_give(node, staging);
     return done;
 }
 
-bool transaction_mark(belay_cache *cache, uint32_t partition, uint64_t hash, uint32_t *mark)
+bool transaction_mark(belay_cache *cache, uint32_t partition, uint64_t hash, uint64_t *mark)
 {
     int primary = cache_primary(cache, partition);
     if (route_check(cache, partition) != BELAY_OK)
@@ -69,7 +69,7 @@ enum verdict { VERDICT_SAME, VERDICT_CHANGED, VERDICT_UNKNOWN, VERDICT_FAILED };
 
 static enum verdict check_absent(const struct tx_key *key)
 {
-    uint32_t mark;
+    uint64_t mark;
     if (!transaction_mark(key->cache, key->partition, key->hash, &mark))
         return VERDICT_UNKNOWN;
     return mark_changes(mark) == key->changes ? VERDICT_SAME : VERDICT_CHANGED;
@@ -78,7 +78,7 @@ static enum verdict check_absent(const struct tx_key *key)
 static enum verdict check_key(const struct tx_key *key, int *error)
 {
     struct read_result result;
-    uint32_t mark;
+    uint64_t mark;
     if (!transaction_mark(key->cache, key->partition, key->hash, &mark) || mark_prepared(mark) > 0)
         return VERDICT_UNKNOWN;
     int status = lookup_get(key->cache, key->key, key->key_length, NULL, 0, &result);

@@ -75,7 +75,8 @@ static int seal_part(struct commit *commit, struct commit_part *part)
                                    .actions = part->actions,
                                    .lane = commit->lane,
                                    .state = RECORD_PREPARED,
-                                   .sync = commit->sync};
+                                   .sync = commit->sync,
+                                   .sequence = commit->sequence};
     record_append(&builder, &header, sizeof header);
     for (uint32_t i = 0; i < commit->count; ++i) {
         struct record_place place = {commit->parts[i].cache->number, commit->parts[i].partition};
@@ -117,6 +118,7 @@ static struct wire_transaction wire_of(const struct commit_part *part)
     return (struct wire_transaction){
         .id = commit->id,
         .partition = part->partition,
+        .sequence = commit->sequence,
         .lane = commit->lane,
         .sync = commit->sync,
         .flags = (uint8_t)((commit->alone ? WIRE_TX_ALONE : 0) | (part->repeated ? WIRE_TX_REPEATED : 0))};
@@ -167,11 +169,11 @@ static void send_to(struct commit_part *part, int primary)
     atomic_store_explicit(&part->state, PART_ANSWERED, memory_order_relaxed);
 }
 
+/* What has been prepared comes to its end, also if writes have been forbidden since. */
 static void send_part(struct commit_part *part)
 {
-    bool is_write = part->commit->message != MESSAGE_TX_CHECK;
-    int result = is_write ? route_check_write(part->cache, part->partition)
-                          : route_check(part->cache, part->partition);
+    int result = part->commit->message == MESSAGE_TX_PREPARE ? route_check_write(part->cache, part->partition)
+                                                             : route_check(part->cache, part->partition);
     int primary = cache_primary(part->cache, part->partition);
     if (result == BELAY_OK && primary >= 0) {
         async_mark_dirty(part->commit->node, primary);
@@ -182,13 +184,26 @@ static void send_part(struct commit_part *part)
     atomic_store_explicit(&part->state, PART_ANSWERED, memory_order_relaxed);
 }
 
+/* A participant that has prepared is told the outcome until it has understood, or is gone. */
+static bool is_final(const struct commit_part *part)
+{
+    const struct commit *commit = part->commit;
+    if (node_excluded(commit->node))
+        return true;
+    if (commit->message == MESSAGE_TX_COMMIT || commit->message == MESSAGE_TX_ABORT)
+        return part->status == BELAY_OK || part->status == BELAY_ERR_NOT_FOUND ||
+               part->status == BELAY_ERR_PARTITION_LOST;
+    return !route_is_stale(part->status) && part->status != BELAY_ERR_EXCLUDED;
+}
+
 static void conclude(struct commit_part *part)
 {
-    if (!route_is_stale(part->status)) {
+    if (is_final(part)) {
         atomic_store_explicit(&part->state, PART_DONE, memory_order_relaxed);
         return;
     }
-    part->repeated = part->repeated || part->status == BELAY_ERR_NODE_FAILED;
+    part->repeated = part->repeated || part->status == BELAY_ERR_NODE_FAILED ||
+                     part->status == BELAY_ERR_EXCLUDED; /* it is left out of the job, not this node */
     part->again_at = clock_now() + PAUSE_NS;
     atomic_store_explicit(&part->state, PART_READY, memory_order_relaxed);
 }
@@ -284,7 +299,6 @@ static void end(struct commit *commit)
             log_warn("partition %u of cache %s was lost with its part of a transaction",
                      commit->parts[i].partition, commit->parts[i].cache->settings.name);
     spin_acquire(&state->lock);
-    state->committed[(uint32_t)commit->id % OUTCOMES_KEPT] = (uint32_t)commit->id;
     unlist(state, commit);
     spin_release(&state->lock);
     transaction_lane_give(commit->node, commit->lane);

@@ -33,6 +33,7 @@ struct commit {
     struct commit *next;
     belay_node *node;
     uint64_t id;
+    uint32_t sequence;
     uint16_t lane;
     uint8_t sync;
     uint8_t message; /* enum message_type, of this phase */

@@ -45,7 +45,7 @@ uint64_t transaction_id_new(belay_node *node)
     return (uint64_t)(node->id + 1) << 32 | number;
 }
 
-bool transaction_lane_take(belay_node *node, uint16_t *lane)
+bool transaction_lane_take(belay_node *node, uint16_t *lane, uint32_t *sequence)
 {
     struct coordinator_state *state = node->caches->coordinator;
     spin_acquire(&state->lock);
@@ -53,6 +53,7 @@ bool transaction_lane_take(belay_node *node, uint16_t *lane)
     if (found) {
         *lane = (uint16_t)__builtin_ctzll(~state->lanes);
         state->lanes |= 1ull << *lane;
+        *sequence = ++state->sequence;
     }
     spin_release(&state->lock);
     return found;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /**
  * @file transaction_coordinator.h
- * What a node knows of the transactions that it coordinates: which are open, which are being committed, which lanes are in use,
- * and of the last ones, which were committed.
+ * What a node knows of the transactions that it coordinates: which are open, which are being committed, which lanes are in use.
+ * Of one that is over it need not know anything: had it been aborted, nobody would have a record of it to ask about.
  *
  * Threads: any; `lock` is held for moments only.
  */
@@ -15,17 +15,16 @@
 struct commit;
 struct belay_tx;
 
-enum { LANES = 64, OUTCOMES_KEPT = 4096 };
+enum { LANES = 64 };
 
 struct coordinator_state {
     spin_lock lock;
     uint32_t next_number;
     uint64_t lanes;         /* in use, one bit each */
+    uint32_t sequence;      /* how often one was taken */
     struct belay_tx *open;  /* transactions, by `next` */
     struct commit *running; /* by `next` */
     bool recovery_wanted;   /* of participants here; under the node's state lock */
-    uint32_t committed
-        [OUTCOMES_KEPT]; /* numbers of the last that had several participants, by number modulo OUTCOMES_KEPT */
 };
 
 int transaction_coordinator_create(belay_node *node);
@@ -34,8 +33,8 @@ void transaction_coordinator_destroy(belay_node *node);
 /* Wait until everything that was decided is applied, for belay_flush(). */
 int transaction_coordinator_settle(belay_node *node, uint64_t deadline);
 
-/* Get a lane for a commit. @return false: all are in use now. */
-bool transaction_lane_take(belay_node *node, uint16_t *lane);
+/* Get a lane for a commit; *sequence goes up with every commit. @return false: all are in use now. */
+bool transaction_lane_take(belay_node *node, uint16_t *lane, uint32_t *sequence);
 void transaction_lane_give(belay_node *node, uint16_t lane);
 
 /* A new id. */

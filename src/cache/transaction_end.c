@@ -15,10 +15,16 @@
 
 /* ---- What has to be checked ---- */
 
-/* Do its locks say that nothing of what it read can have changed? */
+/* Do its locks say that nothing of what it read can have changed? Those of a primary are gone when another one takes its place, not
+ * before this node has cut it off. */
 static bool is_locked_throughout(const struct belay_tx *tx)
 {
-    return tx->concurrency == BELAY_PESSIMISTIC && tx->view == tx->node->view->number;
+    if (tx->concurrency != BELAY_PESSIMISTIC || tx->view != tx->node->view->number)
+        return false;
+    for (const struct tx_key *key = tx->first; key; key = key->next)
+        if (!view_alive(tx->node->view, cache_primary(key->cache, key->partition)))
+            return false;
+    return true;
 }
 
 static bool is_promised(const struct belay_tx *tx, const struct tx_key *key)
@@ -29,11 +35,10 @@ static bool is_promised(const struct belay_tx *tx, const struct tx_key *key)
            key->write != RECORD_READ;
 }
 
-/* Read from a partition that takes no part in the commit, and to be checked one-sided. */
+/* Read from a partition that takes no part in the commit: to be checked one-sided. */
 static bool is_outside(const struct belay_tx *tx, const struct tx_key *key, const void *context)
 {
-    return is_promised(tx, key) && !is_locked_throughout(tx) &&
-           !commit_part_find(context, key->cache, key->partition);
+    return is_promised(tx, key) && !commit_part_find(context, key->cache, key->partition);
 }
 
 static bool any_outside(const struct belay_tx *tx, const struct commit *commit)
@@ -44,36 +49,37 @@ static bool any_outside(const struct belay_tx *tx, const struct commit *commit)
     return false;
 }
 
-/* ---- What the participants are told ---- */
-
-static enum record_check check_of(const struct belay_tx *tx, const struct tx_key *key)
+/* When all that it writes is locked. */
+static int check_outside(struct belay_tx *tx, const struct commit *commit)
 {
-    if (!is_promised(tx, key))
-        return RECORD_UNCHECKED;
-    return is_locked_throughout(tx) ? RECORD_VERSION : RECORD_CHANGES;
+    return is_locked_throughout(tx) ? BELAY_OK : transaction_check(tx, is_outside, commit);
 }
 
-static void add_action(const struct belay_tx *tx, struct commit_part *part, const struct tx_key *key)
+/* ---- What the participants are told ---- */
+
+static void add_action(const struct belay_tx *tx, struct commit_part *part, const struct tx_key *key,
+                       enum record_check check)
 {
     struct record_action action = {.version = key->version,
                                    .value_length = (uint32_t)key->written_length,
                                    .changes = key->changes,
                                    .key_length = key->key_length,
                                    .kind = key->write,
-                                   .check = (uint8_t)check_of(tx, key)};
+                                   .check = (uint8_t)(is_promised(tx, key) ? check : RECORD_UNCHECKED)};
     record_add(&part->body, &action, key->key, key->written);
     part->actions++;
 }
 
 static int make_commit(struct belay_tx *tx, struct commit *commit)
 {
+    enum record_check check = is_locked_throughout(tx) ? RECORD_VERSION : RECORD_CHANGES;
     for (struct tx_key *key = tx->first; key; key = key->next)
         if (key->write != RECORD_READ && !commit_part_for(commit, key->cache, key->partition))
             return log_error(BELAY_ERR_NO_MEMORY, "no memory to commit a transaction");
     for (struct tx_key *key = tx->first; key; key = key->next) {
         struct commit_part *part = commit_part_find(commit, key->cache, key->partition);
         if (part && (key->write != RECORD_READ || is_promised(tx, key)))
-            add_action(tx, part, key);
+            add_action(tx, part, key, check);
     }
     commit->alone = commit->count == 1 && !any_outside(tx, commit);
     return BELAY_OK;
@@ -144,7 +150,7 @@ static int prepare(struct belay_tx *tx, struct commit *commit, uint64_t *holder,
         result = worst(commit, holder, locked);
     FAULT_POINT("tx-all-prepared");
     if (result == BELAY_OK && !commit->alone)
-        result = transaction_check(tx, is_outside, commit);
+        result = check_outside(tx, commit);
     if (result != BELAY_OK && !commit->alone) {
         FAULT_POINT("tx-before-abort");
         commit_run(commit, MESSAGE_TX_ABORT, 0);
@@ -191,11 +197,11 @@ static int take_lane(struct belay_tx *tx, struct commit *commit)
 {
     struct node_wait wait;
     bool in_time = true;
-    bool taken = transaction_lane_take(tx->node, &commit->lane);
+    bool taken = transaction_lane_take(tx->node, &commit->lane, &commit->sequence);
     if (taken)
         return BELAY_OK;
     node_wait_begin(&wait, tx->node, tx->deadline);
-    while (!(taken = transaction_lane_take(tx->node, &commit->lane)) && in_time)
+    while (!(taken = transaction_lane_take(tx->node, &commit->lane, &commit->sequence)) && in_time)
         in_time = node_wait_more(&wait);
     node_wait_end(&wait);
     return taken ? BELAY_OK
@@ -236,7 +242,7 @@ int transaction_commit(struct belay_tx *tx)
         result = commit_writes(tx, commit);
     } else {
         if (result == BELAY_OK)
-            result = transaction_check(tx, is_outside, commit);
+            result = check_outside(tx, commit);
         commit_free(commit);
     }
     tx->status = result == BELAY_OK ? BELAY_TX_COMMITTED : BELAY_TX_ROLLED_BACK;

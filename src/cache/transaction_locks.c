@@ -124,7 +124,7 @@ void locks_release(struct transactions *transactions, struct participant *owner)
         next = hold->sibling;
         unlink_hold(transactions, hold);
         if (hold->marked)
-            copy_mark_settled(owner->partition->copy, hold->hash);
+            copy_mark_settled(owner->partition->copy, hold->hash, owner->state == PARTICIPANT_COMMITTING);
         free(hold);
     }
     owner->holds = NULL;

@@ -77,13 +77,22 @@ static bool read_note(const struct partition *partition, uint64_t id, uint16_t l
     return true;
 }
 
-enum record_outcome participant_outcome(const struct partition *partition, uint64_t id, uint16_t lane)
+/* The coordinator had gone on to another transaction in this lane: this one was over, and whoever still asks has a record of
+ * it, so it was not aborted. */
+static bool is_later(const struct record_header *header, uint32_t sequence)
+{
+    return (int32_t)(header->sequence - sequence) > 0;
+}
+
+enum record_outcome participant_outcome(const struct partition *partition, uint64_t id, uint16_t lane,
+                                        uint32_t sequence)
 {
     struct record_header header;
     const struct participant *participant = participant_find(partition->transactions, id);
     if (participant && participant->state >= PARTICIPANT_PREPARING)
         return participant->state == PARTICIPANT_COMMITTING ? OUTCOME_COMMITTED : OUTCOME_OPEN;
-    if (read_note(partition, id, lane, &header) && header.id == id && header.state == RECORD_COMMITTED)
+    if (read_note(partition, id, lane, &header) &&
+        (header.id == id ? header.state == RECORD_COMMITTED : is_later(&header, sequence)))
         return OUTCOME_COMMITTED;
     return copy_applied_find(partition->copy, origin_of(id)) ? OUTCOME_COMMITTED : OUTCOME_NONE;
 }
@@ -176,6 +185,7 @@ static int make_changes(struct participant *participant, struct record_reader *r
     if (participant->changes)
         return BELAY_OK;
     participant->lane = reader->header.lane;
+    participant->sequence = reader->header.sequence;
     participant->sync = reader->header.sync;
     record_key(participant->note_key, participant->id, participant->lane);
     participant->changes = malloc((reader->header.actions + 1) * sizeof *participant->changes);
@@ -193,7 +203,7 @@ static int make_changes(struct participant *participant, struct record_reader *r
 static void note_operation(struct participant *participant, struct operation *operation, uint8_t sync,
                            const void *value, size_t length, void (*finished)(struct operation *operation))
 {
-    *operation = (struct operation){.kind = value ? OPERATION_PUT : OPERATION_REMOVE,
+    *operation = (struct operation){.kind = OPERATION_PUT,
                                     .sync = sync,
                                     .key_length = RECORD_KEY_LENGTH,
                                     .value_length = (uint32_t)length,
@@ -212,11 +222,21 @@ static enum operation_outcome execute_note(struct participant *participant, stru
     bool was_there = copy_find(partition->copy, operation->hash, operation->key, operation->key_length,
                                &found) == BELAY_OK;
     enum operation_outcome outcome = operation_execute(partition, operation);
-    if (outcome == OPERATION_PENDING || (outcome == OPERATION_EXECUTED && operation->status == BELAY_OK)) {
-        partition->transactions->records += operation->kind == OPERATION_PUT && !was_there;
-        partition->transactions->records -= operation->kind == OPERATION_REMOVE && was_there;
-    }
+    if (outcome == OPERATION_PENDING || (outcome == OPERATION_EXECUTED && operation->status == BELAY_OK))
+        partition->transactions->records += !was_there;
     return outcome;
+}
+
+static enum operation_outcome execute_outcome(struct participant *participant, enum record_state state,
+                                              uint8_t sync, void (*finished)(struct operation *operation))
+{
+    participant->outcome = (struct record_header){.id = participant->id,
+                                                  .lane = participant->lane,
+                                                  .state = (uint8_t)state,
+                                                  .sequence = participant->sequence};
+    note_operation(participant, &participant->outcome_note, sync, &participant->outcome,
+                   sizeof participant->outcome, finished);
+    return execute_note(participant, &participant->outcome_note);
 }
 
 /* Has to be tried again, or would be in vain? What is decided waits for room for as long as it takes. */
@@ -280,11 +300,8 @@ static bool stage_outcome(struct participant *participant)
 {
     if (!participant->noted)
         return true;
-    participant->outcome = (struct record_header){
-        .id = participant->id, .lane = participant->lane, .state = RECORD_COMMITTED};
-    note_operation(participant, &participant->outcome_note, participant->sync, &participant->outcome,
-                   sizeof participant->outcome, outcome_noted);
-    enum operation_outcome outcome = execute_note(participant, &participant->outcome_note);
+    enum operation_outcome outcome = execute_outcome(participant, RECORD_COMMITTED, participant->sync,
+                                                     outcome_noted);
     if (has_to_wait(outcome, &participant->outcome_note))
         return false;
     participant->pending += outcome == OPERATION_PENDING;
@@ -416,10 +433,9 @@ bool participant_abort(struct participant *participant)
         finish(participant);
         return true;
     }
-    struct operation *note = &participant->outcome_note;
-    note_operation(participant, note, BELAY_FULL_SYNC, NULL, 0, abort_noted);
-    enum operation_outcome outcome = execute_note(participant, note);
-    if (has_to_wait(outcome, note))
+    enum operation_outcome outcome = execute_outcome(participant, RECORD_ABORTED, BELAY_FULL_SYNC,
+                                                     abort_noted);
+    if (has_to_wait(outcome, &participant->outcome_note))
         return false;
     if (outcome == OPERATION_EXECUTED)
         finish(participant);
@@ -435,7 +451,7 @@ int participant_restore(struct partition *partition, const void *record, size_t 
     if (!record_open(&reader, record, length) || !record_sound(&reader))
         return log_error(BELAY_ERR_PROTOCOL, "partition %u: a damaged record of a transaction",
                          partition->number);
-    if (reader.header.state == RECORD_COMMITTED)
+    if (reader.header.state >= RECORD_COMMITTED)
         return BELAY_OK;
     struct participant *participant = participant_get(partition, reader.header.id);
     unsigned char *copied = malloc(length);

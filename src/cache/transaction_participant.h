@@ -48,6 +48,7 @@ struct participant {
     struct hold *holds;
     unsigned char *record; /* NULL: not begun */
     size_t received, length;
+    uint32_t sequence;
     uint16_t lane;
     uint8_t sync;
     struct change *changes;
@@ -71,7 +72,8 @@ void participant_drop(struct transactions *transactions, struct participant *par
 
 /* What another partition's recovery, or a caller that repeats itself, wants to know. */
 enum record_outcome { OUTCOME_NONE, OUTCOME_OPEN, OUTCOME_COMMITTED };
-enum record_outcome participant_outcome(const struct partition *partition, uint64_t id, uint16_t lane);
+enum record_outcome participant_outcome(const struct partition *partition, uint64_t id, uint16_t lane,
+                                        uint32_t sequence);
 
 /* Was what it read not changed since? @return BELAY_OK, CONFLICT, OPERATION_LOCKED (about to be changed). */
 int participant_check(const struct partition *partition, const struct record_reader *record);

@@ -6,7 +6,8 @@
  *
  * The entry lies under a key that users cannot have: `record_prefix`, coordinator, lane. A coordinator uses a lane for one
  * transaction at a time, and for the next one only when all participants have finished; so an entry is overwritten when nobody can
- * want it any more, and need not be removed.
+ * want it any more, and need not be removed. Who still finds a record prepared, of a transaction that is over by the lane's sequence
+ * elsewhere, knows that it was committed: an abort is on all copies before it is over.
  *
  * Layout: struct record_header; `participants` struct record_place; `actions` times struct record_action with key and value.
  */
@@ -21,7 +22,8 @@
 enum record_state {
     RECORD_PREPARED = 1, /* the coordinator decides, or recovery */
     RECORD_DECIDED,      /* to be committed: one participant alone */
-    RECORD_COMMITTED     /* done; nothing but the header */
+    RECORD_COMMITTED,    /* done; nothing but the header */
+    RECORD_ABORTED       /* the same */
 };
 
 enum record_check {
@@ -37,7 +39,7 @@ struct record_header {
     uint32_t participants, actions;
     uint16_t lane;
     uint8_t state, sync;
-    uint32_t reserved;
+    uint32_t sequence; /* of the commits of this coordinator: a later one has a higher one, modulo 2^32 */
 };
 
 struct record_place {

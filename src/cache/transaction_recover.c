@@ -119,7 +119,7 @@ static void take_outcome(struct participant *participant, bool of_coordinator, u
     else if (outcome == OUTCOME_NONE)
         abort_it(participant);
     else if (of_coordinator)
-        participant->inquiry.recovered = false; /* it will tell */
+        participant->inquiry.retry_at = clock_now() + RETRY_MS * NANOSECONDS_PER_MS; /* it will tell */
     else
         participant->inquiry.next++;
 }
@@ -188,8 +188,10 @@ static void ask_participant(struct participant *participant)
             continue;
         }
         struct message_header header = {.type = MESSAGE_TX_OUTCOME, .cache = cache->number};
-        struct wire_transaction wire = {
-            .id = participant->id, .partition = place.partition, .lane = participant->lane};
+        struct wire_transaction wire = {.id = participant->id,
+                                        .partition = place.partition,
+                                        .sequence = participant->sequence,
+                                        .lane = participant->lane};
         int primary = cache_primary(cache, place.partition);
         if (primary >= 0) {
             ask(participant, primary, false, header, &wire, sizeof wire);
@@ -258,7 +260,8 @@ static void view_changed(belay_node *node)
     recovery_wanted(node);
 }
 
-/* At the coordinator: what became of a transaction of which a new primary has found the record? */
+/* At the coordinator: what became of a transaction of which a new primary has found the record? Committed if it is over: an
+ * abort that is over has left no record. */
 static int handle_ask(belay_node *node, int peer, const struct message_header *header, const void *body,
                       size_t length)
 {
@@ -267,10 +270,8 @@ static int handle_ask(belay_node *node, int peer, const struct message_header *h
     if (length != sizeof question)
         return BELAY_ERR_PROTOCOL;
     memcpy(&question, body, sizeof question);
-    uint32_t number = (uint32_t)question.id, outcome = OUTCOME_NONE;
+    uint32_t outcome = OUTCOME_COMMITTED;
     spin_acquire(&state->lock);
-    if (state->committed[number % OUTCOMES_KEPT] == number)
-        outcome = OUTCOME_COMMITTED;
     for (const struct commit *commit = state->running; commit; commit = commit->next)
         if (commit->id == question.id)
             outcome = OUTCOME_OPEN;

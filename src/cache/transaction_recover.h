@@ -4,9 +4,10 @@
  * What becomes of transactions whose coordinator, or a participant's primary, is dead.
  *
  * A new primary finds the records in its copy, and with them locks and changes (recover_promoted()). If the coordinator lives, it
- * decides; it is asked once, for it may have finished and forgotten. If it is dead, the other participants are asked: one that has
- * committed says that all have to. If none has, none ever will, for the coordinator is fenced: it is aborted. Whoever answers has a
- * view without the coordinator, so that no message of it can come later.
+ * decides; it is asked, for it may have finished and forgotten: then it was committed. If it is dead, the other participants are
+ * asked: one that has committed, or where the coordinator has gone on to a later one, says that all have to. If none does, none
+ * ever will, for the coordinator is fenced: it is aborted. Whoever answers has a view without the coordinator, so that no
+ * message of it can come later.
  *
  * Threads: under the state lock.
  */

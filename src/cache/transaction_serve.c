@@ -159,7 +159,7 @@ static bool attempt_check(struct parked *parked)
 static bool was_prepared(struct message *message, struct participant *participant)
 {
     const struct wire_transaction *wire = &message->wire;
-    enum record_outcome outcome = participant_outcome(message->partition, wire->id, wire->lane);
+    enum record_outcome outcome = participant_outcome(message->partition, wire->id, wire->lane, wire->sequence);
     if (outcome == OUTCOME_NONE)
         return false;
     if (participant->state == PARTICIPANT_PREPARED || participant->state == PARTICIPANT_OPEN) {
@@ -217,7 +217,7 @@ static bool attempt_commit(struct parked *parked)
         return done;
     struct participant *participant = participant_find(message->partition->transactions, wire->id);
     if (!participant || participant->state < PARTICIPANT_PREPARED) {
-        bool known = participant_outcome(message->partition, wire->id, wire->lane) == OUTCOME_COMMITTED;
+        bool known = participant_outcome(message->partition, wire->id, wire->lane, wire->sequence) == OUTCOME_COMMITTED;
         return reply(message, known ? BELAY_OK : BELAY_ERR_NOT_FOUND, NULL, 0);
     }
     participant->peer = message->peer;
@@ -255,7 +255,7 @@ static bool attempt_outcome(struct parked *parked)
     bool done;
     if (!may_begin(message, &done))
         return done;
-    uint32_t outcome = participant_outcome(message->partition, wire->id, wire->lane);
+    uint32_t outcome = participant_outcome(message->partition, wire->id, wire->lane, wire->sequence);
     return reply(message, BELAY_OK, &outcome, sizeof outcome);
 }
 

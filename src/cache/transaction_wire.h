@@ -20,6 +20,7 @@ struct wire_transaction {
     uint64_t id;
     uint32_t partition;
     uint32_t offset, total;
+    uint32_t sequence, reserved;
     uint16_t lane;
     uint8_t sync, flags;
 };

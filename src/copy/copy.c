@@ -91,6 +91,12 @@ uint64_t copy_version(const copy *c)
     return c->version;
 }
 
+void copy_raise_version(copy *c, uint64_t floor)
+{
+    uint64_t above = c->version ? c->version + COPY_UNSLOTTED_MAX : 0;
+    c->version = above > floor ? above : floor;
+}
+
 uint64_t copy_entries(const copy *c)
 {
     return c->entries;

@@ -118,6 +118,8 @@ int copy_find(const copy *c, uint64_t hash, const void *key, size_t key_length, 
 void copy_value(const copy *c, const struct copy_found *found, uint64_t from, void *buffer, size_t length);
 
 uint64_t copy_version(const copy *c); /* of the newest staged change */
+/* The next version will be above this, and above those that another primary may have shown and that were lost with it. */
+void copy_raise_version(copy *c, uint64_t floor);
 uint64_t copy_entries(const copy *c); /* newest state */
 uint64_t copy_bytes_live(const copy *c);
 
@@ -163,9 +165,9 @@ struct copy_change *copy_oldest_pending(const copy *c);
 
 /* ---- Primary: marks for the readers of transactions, see mark.h ---- */
 
-uint32_t copy_mark(const copy *c, uint64_t hash);
+uint64_t copy_mark(const copy *c, uint64_t hash);
 void copy_mark_prepared(copy *c, uint64_t hash);
-void copy_mark_settled(copy *c, uint64_t hash); /* it was changed, or will not be */
+void copy_mark_settled(copy *c, uint64_t hash, bool changed); /* it was, or will not be */
 void copy_mark_changing(copy *c, uint64_t hash);
 /* Nobody is prepared; who knows a mark of another copy will find that it has changed. */
 void copy_marks_reset(copy *c);

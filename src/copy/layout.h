@@ -67,7 +67,7 @@ struct copy_descriptor {
     _Atomic uint32_t serving;                  /* this is the primary, and ready: else readers keep off */
     _Atomic uint32_t direct[TABLE_DIRECT];     /* logical segment -> physical + 1; 0: not attached */
     _Atomic uint32_t indirect[TABLE_INDIRECT]; /* physical + 1 of segments full of further mappings */
-    _Atomic uint32_t marks[MARK_WORDS];        /* of transactions, see mark.h */
+    _Atomic uint64_t marks[MARK_WORDS];        /* of transactions, see mark.h */
 };
 _Static_assert(sizeof(struct copy_descriptor) <= DESCRIPTOR_SIZE, "descriptor outgrew its place");
 

@@ -3,12 +3,12 @@
 
 #include "copy/copy_private.h"
 
-static _Atomic uint32_t *word_of(const copy *c, uint64_t hash)
+static _Atomic uint64_t *word_of(const copy *c, uint64_t hash)
 {
     return &c->descriptor->marks[mark_index(hash)];
 }
 
-uint32_t copy_mark(const copy *c, uint64_t hash)
+uint64_t copy_mark(const copy *c, uint64_t hash)
 {
     return atomic_load_explicit(word_of(c, hash), memory_order_acquire);
 }
@@ -18,9 +18,9 @@ void copy_mark_prepared(copy *c, uint64_t hash)
     atomic_fetch_add(word_of(c, hash), 1);
 }
 
-void copy_mark_settled(copy *c, uint64_t hash)
+void copy_mark_settled(copy *c, uint64_t hash, bool changed)
 {
-    atomic_fetch_add(word_of(c, hash), MARK_CHANGE - 1);
+    atomic_fetch_add(word_of(c, hash), (changed ? MARK_CHANGE : 0) - 1);
 }
 
 void copy_mark_changing(copy *c, uint64_t hash)
@@ -30,7 +30,7 @@ void copy_mark_changing(copy *c, uint64_t hash)
 
 void copy_marks_reset(copy *c)
 {
-    uint32_t changes = (uint32_t)(c->version * 0x9e3779b97f4a7c15ull >> 48);
+    uint64_t changes = c->version * 0x9e3779b97f4a7c15ull >> 32;
     for (int i = 0; i < MARK_WORDS; ++i)
         atomic_store(&c->descriptor->marks[i], changes * MARK_CHANGE);
 }

@@ -68,6 +68,9 @@ static inline void backup_forget_mapping(struct backup *backup)
 
 /* ---- promote.c ---- */
 
+/* Before it serves: no version is given again that an earlier primary may have shown and that was lost with it. */
+void partition_raise_version(struct partition *partition);
+
 /* This node has become the primary, or the other holders have changed before it was ready: begin anew. The lock is held. */
 void promotion_begin(struct partition *partition);
 /* Go on as far as it goes without waiting. The lock and the state lock are held. */

@@ -22,9 +22,15 @@ static int make_copy(struct partition *partition)
                        node->verbs, &partition->copy);
 }
 
+void partition_raise_version(struct partition *partition)
+{
+    copy_raise_version(partition->copy, (uint64_t)(partition->node->view->number - 1) << 32);
+}
+
 static void set_ready(struct partition *partition)
 {
     partition->ready = partition->complete = true;
+    partition_raise_version(partition);
     copy_serve(partition->copy, true);
 }
 

@@ -193,6 +193,7 @@ static void add_event(const struct partition *partition, belay_event_kind kind)
 static void serve(struct partition *partition)
 {
     FAULT_POINT("promote-before-serve");
+    partition_raise_version(partition);
     if (partition->promoted)
         partition->promoted(partition);
     partition->ready = true;
