@@ -409,7 +409,7 @@ typedef enum belay_tx_status {
 } belay_tx_status;
 
 /**
- * Begin a transaction. Experimental: see doc/transactions.md.
+ * Begin a transaction.
  * @param timeout_ms the longest it may wait for locks in all; 0: the node's operation timeout.
  * @param[out] tx to be ended by belay_tx_commit() or belay_tx_rollback(), and released by belay_tx_close().
  */

@@ -292,13 +292,6 @@ static int open_once(belay_node *node, const struct cache_settings *settings, be
     return BELAY_OK;
 }
 
-/* Experimental: under heavy load a commit has been seen applied in part. */
-static bool transactions_wanted(void)
-{
-    const char *text = getenv("BELAY_EXPERIMENTAL");
-    return text && strcmp(text, "transactions") == 0;
-}
-
 int registry_open(belay_node *node, const belay_cache_config *config, belay_cache **out)
 {
     struct cache_settings settings;
@@ -308,12 +301,6 @@ int registry_open(belay_node *node, const belay_cache_config *config, belay_cach
         result = settings_resolve_cache(config, node->config_file, &settings);
     if (result != BELAY_OK)
         return result;
-    if (settings.atomicity_mode == BELAY_TRANSACTIONAL && !transactions_wanted())
-        return log_error(
-            BELAY_ERR_NOT_SUPPORTED,
-            "cache %s: TRANSACTIONAL caches are not supported yet: BELAY_EXPERIMENTAL=transactions "
-            "allows them for trials, see doc/transactions.md",
-            settings.name);
     pthread_mutex_lock(&node->caches->lock);
     cache = reopen(node, settings.name);
     pthread_mutex_unlock(&node->caches->lock);

@@ -80,7 +80,7 @@ static int check_variables(void)
         settings_each_node(NULL, look_at, &search);
         settings_each_cache(NULL, NULL, look_at, &search);
         if (search.found || strncmp(*variable, "BELAY_", 6) != 0 ||
-            strncmp(*variable, "BELAY_TEST_", 11) == 0 || strncmp(*variable, "BELAY_EXPERIMENTAL=", 19) == 0)
+            strncmp(*variable, "BELAY_TEST_", 11) == 0)
             continue;
         message("%.*s: no setting has this environment variable", (int)strcspn(*variable, "="), *variable);
         status = EXIT_DIFFERS;
