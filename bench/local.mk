@@ -19,6 +19,11 @@ bench_ycsb_ycsb_SOURCES = bench/ycsb/ycsb.c $(bench_support)
 bench_ycsb_ycsb_CPPFLAGS = $(bench_flags)
 bench_ycsb_ycsb_LDADD = $(bench_libs)
 
+check_PROGRAMS += bench/transactions/smallbank
+bench_transactions_smallbank_SOURCES = bench/transactions/smallbank.c $(bench_support)
+bench_transactions_smallbank_CPPFLAGS = $(bench_flags)
+bench_transactions_smallbank_LDADD = $(bench_libs)
+
 # Other stores, where their client libraries are installed.
 bench_peer_support = bench/peers/peer.h bench/support/clock.h bench/support/figure.c bench/support/figure.h \
     bench/support/random.h src/tool/latency.c src/tool/latency.h

@@ -312,6 +312,7 @@ static void detach(struct commit *commit)
     struct coordinator_state *state = commit->node->caches->coordinator;
     spin_acquire(&state->lock);
     commit->detached = true;
+    atomic_fetch_add(&state->detached, 1);
     spin_release(&state->lock);
     node_attend(commit->node);
 }
@@ -356,10 +357,12 @@ static int progress(belay_node *node, bool *busy)
     struct coordinator_state *state = node->caches->coordinator;
     int ended = 0;
     bool more = false;
-    if (!state || !state->running)
+    if (!state || atomic_load_explicit(&state->detached, memory_order_relaxed) == 0)
         return 0;
-    for (struct commit *commit; (commit = next_done(node, &more)); ++ended)
+    for (struct commit *commit; (commit = next_done(node, &more)); ++ended) {
         end(commit);
+        atomic_fetch_sub(&state->detached, 1);
+    }
     *busy = *busy || more;
     return ended;
 }

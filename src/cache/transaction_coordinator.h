@@ -24,6 +24,7 @@ struct coordinator_state {
     uint32_t sequence;      /* how often one was taken */
     struct belay_tx *open;  /* transactions, by `next` */
     struct commit *running; /* by `next` */
+    atomic_uint detached;   /* of these, that nobody waits for */
     bool recovery_wanted;   /* of participants here; under the node's state lock */
 };
 
@@ -43,6 +44,12 @@ uint64_t transaction_id_new(belay_node *node);
 static inline int transaction_coordinator_of(uint64_t id) /* node id */
 {
     return (int)(id >> 32) - 1;
+}
+
+/* Which of two began later? By their numbers; by the nodes' if these are equal. */
+static inline bool transaction_is_younger(uint64_t a, uint64_t b)
+{
+    return (uint32_t)a != (uint32_t)b ? (uint32_t)a > (uint32_t)b : a > b;
 }
 
 #endif

@@ -85,12 +85,6 @@ static uint64_t ask_for_whom(struct belay_tx *tx, uint64_t id)
     return result == BELAY_OK && call.length == sizeof waits_for ? waits_for : 0;
 }
 
-/* Which of the two began later? By their numbers; by the nodes' if these are equal. */
-static bool is_younger(uint64_t a, uint64_t b)
-{
-    return (uint32_t)a != (uint32_t)b ? (uint32_t)a > (uint32_t)b : a > b;
-}
-
 static int name_deadlock(const struct tx_key *key, const uint64_t *circle, int count)
 {
     char text[40], names[512] = "";
@@ -109,7 +103,7 @@ static int chase(struct belay_tx *tx, const struct tx_key *key, uint64_t holder)
     bool youngest = true;
     for (int count = 1; count < CIRCLE_MAX; ++count) {
         circle[count] = holder;
-        youngest = youngest && is_younger(tx->id, holder);
+        youngest = youngest && transaction_is_younger(tx->id, holder);
         holder = ask_for_whom(tx, holder);
         if (holder == tx->id)
             return youngest ? name_deadlock(key, circle, count + 1) : BELAY_OK;

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "cache/transaction_locks.h"
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "cache/operation.h"
+#include "cache/transaction_coordinator.h"
 #include "cache/transaction_participant.h"
 
 #include <stdlib.h>
@@ -108,6 +110,53 @@ int locks_take(struct transactions *transactions, struct participant *owner, con
     own->exclusive = own->exclusive || key->exclusive;
     return BELAY_OK;
 }
+
+/* ---- Whose turn it is ---- */
+
+static struct wish *wish_for(struct transactions *transactions, const struct lock_key *key, uint64_t now)
+{
+    struct wish *wish = &transactions->wishes[(key->hash >> 16) % WISHES];
+    if (wish->id && now >= wish->until)
+        wish->id = 0;
+    return wish;
+}
+
+static bool has_hold(const struct participant *owner, const struct lock_key *key)
+{
+    for (const struct hold *hold = owner->holds; hold; hold = hold->sibling)
+        if (is_key(hold, key->hash, key->data, key->length))
+            return true;
+    return false;
+}
+
+int locks_ask(struct transactions *transactions, struct participant *owner, const struct lock_key *key,
+              uint64_t *holder)
+{
+    enum { REMEMBERED_MS = 50 };
+    uint64_t now = clock_now();
+    struct wish *wish = wish_for(transactions, key, now);
+    bool other = wish->id && wish->id != owner->id;
+    bool older = other && transaction_is_younger(owner->id, wish->id);
+    if (older && wish->hash == key->hash && !has_hold(owner, key)) {
+        *holder = wish->id;
+        return OPERATION_LOCKED;
+    }
+    int result = locks_take(transactions, owner, key, holder);
+    if (result == OPERATION_LOCKED && !older)
+        *wish = (struct wish){key->hash, owner->id, now + REMEMBERED_MS * NANOSECONDS_PER_MS};
+    else if (result == BELAY_OK && wish->id == owner->id)
+        wish->id = 0;
+    return result;
+}
+
+void locks_forget(struct transactions *transactions, uint64_t id)
+{
+    for (int i = 0; i < WISHES; ++i)
+        if (transactions->wishes[i].id == id)
+            transactions->wishes[i].id = 0;
+}
+
+/* ---- Giving back ---- */
 
 static void unlink_hold(struct transactions *transactions, struct hold *hold)
 {

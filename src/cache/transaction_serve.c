@@ -89,7 +89,7 @@ static bool attempt_lock(struct parked *parked)
     struct participant *participant = participant_get(partition, message->wire.id);
     if (!participant)
         return reply(message, BELAY_ERR_NO_MEMORY, NULL, 0);
-    int result = locks_take(partition->transactions, participant, &key, &holder);
+    int result = locks_ask(partition->transactions, participant, &key, &holder);
     if (!participant->holds && !participant->record)
         participant_drop(partition->transactions, participant);
     return result == OPERATION_LOCKED ? reply_locked(message, holder) : reply(message, result, NULL, 0);
@@ -102,6 +102,7 @@ static bool attempt_release(struct parked *parked)
     struct participant *participant = participant_find(transactions, message->wire.id);
     if (participant && participant->state == PARTICIPANT_OPEN)
         participant_drop(transactions, participant);
+    locks_forget(transactions, message->wire.id);
     return reply(message, BELAY_OK, NULL, 0);
 }
 

@@ -36,12 +36,17 @@ static const char *name_of(const struct test *t)
 
 /* ---- One step each ---- */
 
-static belay_tx *begin(struct test *t)
+static belay_tx *begin_for(struct test *t, unsigned timeout_ms)
 {
     belay_tx *tx = NULL;
-    if (!CHECK_OK(belay_tx_begin(t->node, t->concurrency, t->isolation, SHORT_MS, &tx)))
+    if (!CHECK_OK(belay_tx_begin(t->node, t->concurrency, t->isolation, timeout_ms, &tx)))
         job_abort("cannot begin a transaction");
     return tx;
+}
+
+static belay_tx *begin(struct test *t)
+{
+    return begin_for(t, SHORT_MS);
 }
 
 enum { NOTHING = -1, FAILED = -2 };
@@ -259,11 +264,11 @@ static void check_large(struct test *t)
     unsigned char *value = malloc(LARGE), *read = malloc(LARGE);
     unsigned key = t->key += 16;
     size_t length = 0;
-    belay_tx *tx = begin(t);
+    belay_tx *tx = begin_for(t, 0);
     memset(value, 0xab, LARGE);
     for (unsigned i = 0; i < 4; ++i, ++key)
         CHECK_OK(belay_tx_put(tx, t->cache, &key, sizeof key, value, LARGE));
-    commit(t, tx);
+    CHECK(commit(t, tx), "a large one does not commit");
     key = t->key + 3;
     CHECK_OK(belay_get(t->cache, &key, sizeof key, read, LARGE, &length));
     CHECK(length == LARGE && memcmp(value, read, LARGE) == 0, "a large value is damaged");
@@ -330,7 +335,7 @@ static void check_errors(struct test *t)
 
 static void check_limits(struct test *t)
 {
-    belay_tx *tx = begin(t);
+    belay_tx *tx = begin_for(t, 0);
     int64_t value = 1;
     unsigned char *large = calloc(1, BELAY_TX_BYTES_MAX);
     for (unsigned i = 0; i < BELAY_TX_KEYS_MAX; ++i) {
@@ -339,7 +344,7 @@ static void check_limits(struct test *t)
     }
     unsigned key = 1;
     CHECK_RESULT(belay_tx_put(tx, t->cache, &key, sizeof key, &value, sizeof value), BELAY_ERR_TOO_LARGE);
-    commit(t, tx);
+    CHECK(commit(t, tx), "as many keys as there may be do not commit");
     key = 1000000 + BELAY_TX_KEYS_MAX - 1;
     value = 0;
     CHECK_OK(belay_get(t->cache, &key, sizeof key, &value, sizeof value, &(size_t){0}));
