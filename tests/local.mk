@@ -20,6 +20,9 @@ tests_unit_test_spin_LDADD = $(UNIT_LIBS)
 check_PROGRAMS += tests/unit/test_linearizability
 tests_unit_test_linearizability_LDADD = libtests.la $(CMOCKA_LIBS)
 
+check_PROGRAMS += tests/unit/test_serializability
+tests_unit_test_serializability_LDADD = libtests.la $(CMOCKA_LIBS)
+
 check_PROGRAMS += tests/unit/test_values
 tests_unit_test_values_LDADD = libtests.la $(XXHASH_LIBS) $(CMOCKA_LIBS)
 

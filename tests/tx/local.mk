@@ -15,3 +15,6 @@ tests_tx_promises_LDADD = $(TEST_LIBS)
 
 check_PROGRAMS += tests/tx/buffers
 tests_tx_buffers_LDADD = $(TEST_LIBS)
+
+check_PROGRAMS += tests/tx/histories
+tests_tx_histories_LDADD = $(TEST_LIBS)
