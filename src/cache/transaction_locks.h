@@ -45,7 +45,7 @@ struct transactions {
     struct hold **buckets; /* NULL until something is locked */
     unsigned holds;
     struct wish wishes[WISHES]; /* by hash */
-    unsigned records; /* entries of transactions in the copy's index, which users do not see */
+    unsigned records;           /* entries of transactions in the copy's index, which users do not see */
 };
 
 struct transactions *transactions_create(void);

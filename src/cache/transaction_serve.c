@@ -160,7 +160,8 @@ static bool attempt_check(struct parked *parked)
 static bool was_prepared(struct message *message, struct participant *participant)
 {
     const struct wire_transaction *wire = &message->wire;
-    enum record_outcome outcome = participant_outcome(message->partition, wire->id, wire->lane, wire->sequence);
+    enum record_outcome outcome = participant_outcome(message->partition, wire->id, wire->lane,
+                                                      wire->sequence);
     if (outcome == OUTCOME_NONE)
         return false;
     if (participant->state == PARTICIPANT_PREPARED || participant->state == PARTICIPANT_OPEN) {
@@ -218,7 +219,8 @@ static bool attempt_commit(struct parked *parked)
         return done;
     struct participant *participant = participant_find(message->partition->transactions, wire->id);
     if (!participant || participant->state < PARTICIPANT_PREPARED) {
-        bool known = participant_outcome(message->partition, wire->id, wire->lane, wire->sequence) == OUTCOME_COMMITTED;
+        bool known = participant_outcome(message->partition, wire->id, wire->lane, wire->sequence) ==
+                     OUTCOME_COMMITTED;
         return reply(message, known ? BELAY_OK : BELAY_ERR_NOT_FOUND, NULL, 0);
     }
     participant->peer = message->peer;
