@@ -19,6 +19,11 @@ bench_ycsb_ycsb_SOURCES = bench/ycsb/ycsb.c $(bench_support)
 bench_ycsb_ycsb_CPPFLAGS = $(bench_flags)
 bench_ycsb_ycsb_LDADD = $(bench_libs)
 
+check_PROGRAMS += bench/transactions/commits
+bench_transactions_commits_SOURCES = bench/transactions/commits.c $(bench_support)
+bench_transactions_commits_CPPFLAGS = $(bench_flags)
+bench_transactions_commits_LDADD = $(bench_libs)
+
 check_PROGRAMS += bench/transactions/smallbank
 bench_transactions_smallbank_SOURCES = bench/transactions/smallbank.c $(bench_support)
 bench_transactions_smallbank_CPPFLAGS = $(bench_flags)

@@ -34,6 +34,12 @@ name_representative() {
     jq -c '., if .name | test("^ycsb_.*_n2_full_sync_b1$") then .name |= sub("_n2.*"; "") else empty end'
 }
 
+# What one costs by itself, and what they cost when they meet.
+transactions() {
+    launch 2 bench/transactions/commits host "$(by_quick 1 5)"
+    launch 4 bench/transactions/smallbank host full_sync "$(by_quick 10000 100000)" "$(by_quick 150 1500)"
+}
+
 # How cost grows with the ranks.
 scale() {
     local ranks
@@ -59,6 +65,7 @@ suite_run() {
     cd "$BUILD" || return
     machine_load host
     launch 2 bench/host/host "${options[@]}"
+    transactions
     ycsb | name_representative
     scale | extrapolate
     stores

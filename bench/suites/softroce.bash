@@ -17,6 +17,21 @@ limits_filter='
     elif .name == "put_full_sync_64k_b1" then limit("2 x ib_write_bw"; 2 * $l.write_64k)
     else . end'
 
+# What a transaction needs: a round trip for each lock and for each phase, and in a phase the completed writes to the backup that
+# are waited for: of a record that is to be prepared in any mode, of the changes with FULL_SYNC.
+transactions_filter='
+    def count(condition): if condition then 1 else 0 end;
+    if .name | test("^tx_(read|one|two)_") then
+        (.name | {reads: test("^tx_read_"), two: test("^tx_two_"), one: test("^tx_one_"), full: test("_full_sync_"),
+                  locks: test("pessimistic"), keeps: (test("read_committed") | not)}) as $t
+        | (2 * count($t.locks and $t.keeps) + 2 * count($t.locks and ($t.reads | not)) + count($t.one) + 2 * count($t.two)) as $trips
+        | (count($t.two) + count($t.full)) as $writes
+        | if $trips > 0 then
+              .limit_name = "\($trips) round trips of ib_send_lat + \($writes) completed writes"
+              | .limit = $trips * 2 * $l.send + $writes * $l.completed_write | .ratio = (.value / .limit)
+          else . end
+    else . end'
+
 # Where there is a device: everything, as lines of JSON.
 softroce_here() {
     local limits options=(--verbs --runs "$(by_quick 2 7)" --entries "$(by_quick 20000 100000)")
@@ -25,6 +40,8 @@ softroce_here() {
     limits=$(perftest_limits "$(by_quick 300 1000)") || return
     perftest_figures "$limits"
     BELAY_TRANSPORT=verbs launch 3 bench/host/host "${options[@]}" | jq -c --argjson l "$limits" "$limits_filter"
+    BELAY_TRANSPORT=verbs launch 3 bench/transactions/commits softroce "$(by_quick 1 3)" | jq -c --argjson l "$limits" "$transactions_filter"
+    BELAY_TRANSPORT=verbs launch 4 bench/transactions/smallbank softroce full_sync 2000 "$(by_quick 300 1500)"
 }
 
 softroce_in_guest() {

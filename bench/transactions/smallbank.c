@@ -5,8 +5,8 @@
  * customer has a savings and a checking account, in two caches; each process is one client that runs the six kinds of transaction in their
  * usual mix, and repeats what was aborted until it commits. How often they meet depends on how many customers take most of them.
  *
- * The limit is the same gets and puts in caches without transactions, which lose money. With transactions it must add up in the
- * end, or the job fails.
+ * The limit is the same gets and puts in caches without transactions, which lose money: the time of one client for one, whatever
+ * its kind. With transactions it must add up in the end, or the job fails.
  *
  * Usage: smallbank SUITE MODE CUSTOMERS MILLISECONDS: figures as lines of JSON.
  */
@@ -46,7 +46,7 @@ enum { KINDS = sizeof kinds / sizeof kinds[0] };
 
 struct client {
     const char *suite;
-    int rank;
+    int rank, ranks;
     belay_node *node;
     belay_cache *transactional[ACCOUNTS], *atomic[ACCOUNTS];
     uint64_t random, customers, hot;
@@ -219,7 +219,7 @@ static double sum_of(double own)
     return sum;
 }
 
-/* For so long, all clients at once. @return transactions of all per second. */
+/* For so long, all clients at once. @return how long one takes, in ns; at rank 0. */
 static double run(struct client *c, uint64_t nanoseconds, struct latency *latency)
 {
     uint64_t done = c->commits;
@@ -233,7 +233,7 @@ static double run(struct client *c, uint64_t nanoseconds, struct latency *latenc
     }
     double rate = (double)(c->commits - done) / ((double)(now - begun) * 1e-9);
     sleeping_barrier();
-    return sum_of(rate);
+    return 1e9 * c->ranks / sum_of(rate);
 }
 
 static void add_latencies(const struct client *c, struct latency *latency)
@@ -247,14 +247,21 @@ static void add_latencies(const struct client *c, struct latency *latency)
         *latency = all;
 }
 
-static void print_aborts(const struct client *c, const struct contention *contention)
+static void print_more(const struct client *c, const char *name, const struct figure *times)
 {
-    char name[64];
-    snprintf(name, sizeof name, "smallbank_%s_%s_aborted", contention->name, c->kind->name);
-    struct figure aborted = {.name = name, .unit = "%"};
+    char rate_name[80], aborted_name[80];
+    snprintf(rate_name, sizeof rate_name, "%s_rate", name);
+    snprintf(aborted_name, sizeof aborted_name, "%s_aborted", name);
+    struct figure rate = {.name = rate_name, .unit = "transactions/s"};
+    struct figure aborted = {.name = aborted_name, .unit = "%"};
     double aborts = sum_of((double)c->aborts), commits = sum_of((double)c->commits);
+    for (unsigned i = 0; i < times->count; ++i)
+        figure_add(&rate, 1e9 * c->ranks / times->samples[i]);
     figure_add(&aborted, 100 * aborts / (aborts + commits));
-    if (c->rank == 0 && !c->kind->plain)
+    if (c->rank != 0)
+        return;
+    figure_print(c->suite, &rate, NULL);
+    if (!c->kind->plain)
         figure_print(c->suite, &aborted, NULL);
 }
 
@@ -267,7 +274,7 @@ static void measure(struct client *c, const struct contention *contention, uint6
     c->hot = contention->hot;
     for (int i = 0; i < KINDS; ++i) {
         snprintf(names[i], sizeof names[i], "smallbank_%s_%s", contention->name, kinds[i].name);
-        figures[i] = (struct figure){.name = names[i], .unit = "transactions/s", .latency = &latencies[i]};
+        figures[i] = (struct figure){.name = names[i], .unit = "ns", .latency = &latencies[i]};
         c->kind = &kinds[i];
         c->commits = c->aborts = 0;
         for (int r = 0; r < RUNS; ++r)
@@ -275,7 +282,7 @@ static void measure(struct client *c, const struct contention *contention, uint6
         add_latencies(c, &latencies[i]);
         if (c->rank == 0)
             figure_print(c->suite, &figures[i], i ? &figures[0] : NULL);
-        print_aborts(c, contention);
+        print_more(c, names[i], &figures[i]);
         fflush(stdout);
     }
 }
@@ -299,10 +306,10 @@ static void open_accounts(struct client *c, belay_sync sync)
     }
 }
 
-static void fill(struct client *c, uint64_t ranks)
+static void fill(struct client *c)
 {
     int64_t balance = FIRST_BALANCE;
-    for (uint64_t i = (uint64_t)c->rank; i < c->customers; i += ranks)
+    for (uint64_t i = (uint64_t)c->rank; i < c->customers; i += (uint64_t)c->ranks)
         for (int account = 0; account < ACCOUNTS; ++account) {
             int result = belay_put(c->transactional[account], &i, sizeof i, &balance, sizeof balance, NULL);
             CHECK(result == BELAY_OK, "put: %s", belay_last_error());
@@ -343,10 +350,9 @@ static belay_sync mode_of(const char *name)
 int main(int argc, char **argv)
 {
     static struct client c;
-    int ranks;
     MPI_Init(&argc, &argv);
     MPI_Comm_rank(MPI_COMM_WORLD, &c.rank);
-    MPI_Comm_size(MPI_COMM_WORLD, &ranks);
+    MPI_Comm_size(MPI_COMM_WORLD, &c.ranks);
     CHECK(argc == 5, "Usage: smallbank SUITE MODE CUSTOMERS MILLISECONDS");
     pair_pin(c.rank);
     c.suite = argv[1];
@@ -354,7 +360,7 @@ int main(int argc, char **argv)
     c.random = (uint64_t)c.rank + 1;
     CHECK(belay_open(MPI_COMM_WORLD, NULL, &c.node) == BELAY_OK, "belay_open: %s", belay_last_error());
     open_accounts(&c, mode_of(argv[2]));
-    fill(&c, (uint64_t)ranks);
+    fill(&c);
     for (size_t i = 0; i < sizeof contentions / sizeof contentions[0]; ++i)
         measure(&c, &contentions[i], strtoull(argv[4], NULL, 10) * 1000000);
     check_total(&c);
