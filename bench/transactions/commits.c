@@ -24,7 +24,8 @@ enum {
     PARTITIONS = 64,
     KEYS_EACH = 32,
     BATCH = 50,
-    PINGS = 2000,
+    PINGS = 200,
+    PING_BATCHES = 64,
     BUDGET_NS = 60 * 1000 * 1000
 };
 
