@@ -568,6 +568,29 @@ typedef struct belay_cache_stats {
 /** Counters of this node for one cache. Cheap; each counter is read by itself. */
 int belay_stats(belay_cache *cache, belay_cache_stats *stats);
 
+/** Calls of which times are taken. */
+typedef enum belay_timed {
+    BELAY_TIMED_GETS = 1, /**< belay_get(), belay_get_versioned(), belay_contains() */
+    BELAY_TIMED_WRITES /**< belay_put() and the other calls that write one key, as long as they wait in their mode */
+} belay_timed;
+
+#define BELAY_LATENCY_BUCKETS 256u /**< buckets of a histogram of durations */
+
+/** Durations of about one in 64 of the calls of every thread, clock included (some 20 ns), since the cache was opened. */
+typedef struct belay_latencies {
+    uint64_t count; /**< calls that were timed */
+    uint64_t sum_ns, longest_ns;
+    uint64_t buckets
+        [BELAY_LATENCY_BUCKETS]; /**< how many, by duration: the first 16 are one nanosecond wide, then every power of two is cut
+                                    into 8 equal ones; the last also takes all above 17 s */
+} belay_latencies;
+
+/** Durations of calls of this node on one cache. Cheap; each number is read by itself. Errors: INVALID. */
+int belay_latency(belay_cache *cache, belay_timed calls, belay_latencies *latencies);
+
+/** @return the nanoseconds that @p percent (0 to 100) of the durations do not exceed, to an eighth; 0 if there are none. */
+uint64_t belay_latency_percentile(const belay_latencies *latencies, double percent);
+
 #ifdef __GNUC__
 #pragma GCC visibility pop
 #endif

@@ -41,21 +41,3 @@ int belay_iterate(belay_cache *cache, int local_only, belay_visitor visit, void 
         result = log_quiet(BELAY_ERR_INVALID, "belay_iterate: visit is NULL");
     return result == BELAY_OK ? whole_iterate(cache, local_only, visit, context) : result;
 }
-
-int belay_verify(belay_cache *cache, belay_verify_report *report)
-{
-    int result = check_output("belay_verify", cache, "cache");
-    if (result == BELAY_OK)
-        result = check_output("belay_verify", report, "report");
-    return result == BELAY_OK ? whole_verify(cache, report) : result;
-}
-
-int belay_stats(belay_cache *cache, belay_cache_stats *stats)
-{
-    int result = check_output("belay_stats", cache, "cache");
-    if (result == BELAY_OK)
-        result = check_output("belay_stats", stats, "stats");
-    if (result == BELAY_OK)
-        whole_stats(cache, stats);
-    return result;
-}

@@ -3,6 +3,7 @@ libbelay_la_SOURCES += \
     src/api/cache.c \
     src/api/check.h \
     src/api/failure.c \
+    src/api/figures.c \
     src/api/many_keys.c \
     src/api/node.c \
     src/api/one_key.c \

@@ -9,6 +9,7 @@
 #define BELAY_CACHE_H
 
 #include "cache/counters.h"
+#include "cache/timings.h"
 #include "cluster/node.h"
 #include "copy/reader.h"
 #include "mirror/partition.h"
@@ -44,6 +45,7 @@ struct belay_cache {
     struct partition *partitions;
     struct holder *peers; /* by node id */
     struct counters *counters;
+    struct timings *timings;
     struct fetched_descriptor *fetched; /* by partition; NULL: every primary is mapped */
     struct known_block *blocks;         /* by node; where `fetched` is */
 

@@ -298,7 +298,8 @@ static void finish_get(struct belay_request *request, int status)
     if (request->value_length && (status == BELAY_OK || status == BELAY_ERR_TRUNCATED))
         *request->value_length = lookup->result.value_length;
     counter_add(request->cache->counters, counter_shard(), COUNT_GETS, 1);
-    counter_add(request->cache->counters, counter_shard(), COUNT_HITS, status == BELAY_OK);
+    counter_add(request->cache->counters, counter_shard(), COUNT_HITS,
+                status == BELAY_OK || status == BELAY_ERR_TRUNCATED);
     complete(request, status);
 }
 
@@ -403,8 +404,14 @@ int client_get_and_put(struct belay_request *request, belay_cache *cache, const 
 
 int client_update(struct belay_request *request, belay_cache *cache, const belay_write_options *options)
 {
+    unsigned shard = counter_shard();
+    uint64_t began = timing_begin(counter_own(cache->counters, shard, COUNT_PUTS) +
+                                  counter_own(cache->counters, shard, COUNT_REMOVES));
     client_begin(request, cache, options);
-    return client_finish(request);
+    int status = client_finish(request);
+    if (began)
+        timing_end(cache->timings, shard, BELAY_TIMED_WRITES, began);
+    return status;
 }
 
 /* ---- Gets that do not wait ---- */

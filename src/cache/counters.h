@@ -41,6 +41,12 @@ static inline unsigned counter_shard(void)
     return counter_own_shard;
 }
 
+/* What this thread has counted (and others with the same shard). */
+static inline uint64_t counter_own(const struct counters *counters, unsigned shard, enum counter which)
+{
+    return atomic_load_explicit(&counters->shards[shard].values[which], memory_order_relaxed);
+}
+
 static inline void counter_add(struct counters *counters, unsigned shard, enum counter which, uint64_t amount)
 {
     _Atomic uint64_t *value = &counters->shards[shard].values[which];

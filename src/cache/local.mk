@@ -33,6 +33,8 @@ libbelay_la_SOURCES += \
     src/cache/staging.h \
     src/cache/sweep.c \
     src/cache/sweep.h \
+    src/cache/timings.c \
+    src/cache/timings.h \
     src/cache/transaction.c \
     src/cache/transaction.h \
     src/cache/transaction_check.c \

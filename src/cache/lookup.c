@@ -220,14 +220,17 @@ int lookup_get(belay_cache *cache, const void *key, size_t key_length, void *buf
 {
     struct read_key wanted = {.hash = key_hash(key, key_length), .data = key, .length = key_length};
     uint32_t partition = hash_partition(wanted.hash, cache->partition_count);
+    unsigned shard = counter_shard();
+    uint64_t began = timing_begin(counter_own(cache->counters, shard, COUNT_GETS));
     result->retries = 0;
     int status = get_at_once(cache, &wanted, partition, buffer, capacity, result);
     if (__builtin_expect(route_is_stale(status), 0))
         status = lookup_settled(cache, &wanted, buffer, capacity, result);
-    unsigned shard = counter_shard();
     counter_add(cache->counters, shard, COUNT_GETS, 1);
     counter_add(cache->counters, shard, COUNT_HITS, status == BELAY_OK || status == BELAY_ERR_TRUNCATED);
     if (result->retries)
         counter_add(cache->counters, shard, COUNT_READ_RETRIES, result->retries);
+    if (__builtin_expect(began != 0, 0))
+        timing_end(cache->timings, shard, BELAY_TIMED_GETS, began);
     return status;
 }

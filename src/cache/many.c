@@ -91,7 +91,7 @@ static void finish_get(struct pipeline *pipeline, int i)
 
 static void get_mapped(belay_cache *cache, belay_get_item *items, const struct ahead *ahead, size_t count)
 {
-    unsigned here = 0, there = 0;
+    unsigned here = 0, there = 0, hits = 0;
     for (size_t i = 0; i < count; ++i)
         if (ahead[i].descriptor)
             reader_prefetch_entry(ahead[i].view, ahead[i].descriptor, ahead[i].home, ahead[i].hash);
@@ -100,10 +100,11 @@ static void get_mapped(belay_cache *cache, belay_get_item *items, const struct a
             continue;
         here += ahead[i].primary == cache->node->id;
         there += ahead[i].primary != cache->node->id;
+        hits += items[i].status != BELAY_ERR_NOT_FOUND;
     }
     unsigned shard = counter_shard();
     counter_add(cache->counters, shard, COUNT_GETS, here + there);
-    counter_add(cache->counters, shard, COUNT_HITS, here + there);
+    counter_add(cache->counters, shard, COUNT_HITS, hits);
     counter_add(cache->counters, shard, COUNT_GETS_LOCAL, here);
     counter_add(cache->counters, shard, COUNT_GETS_ONE_SIDED, there);
 }

@@ -60,6 +60,8 @@ static int handle_share(belay_node *node, int peer, const struct message_header 
         return BELAY_OK;
     }
     whole_stats(cache, &share.stats);
+    for (int calls = BELAY_TIMED_GETS; calls <= BELAY_TIMED_WRITES; ++calls)
+        timings_sum(cache->timings, (belay_timed)calls, &share.latencies[calls - 1]);
     for (uint32_t i = 0; i < cache->partition_count; ++i)
         count_partition(&cache->partitions[i], (unsigned)cache->copies, &share);
     node_reply(node, peer, header->call, BELAY_OK, &share, sizeof share);

@@ -7,6 +7,7 @@
 #ifndef BELAY_OBSERVE_H
 #define BELAY_OBSERVE_H
 
+#include "cache/timings.h"
 #include "cluster/ask.h"
 #include "cluster/settings.h"
 
@@ -41,7 +42,10 @@ struct observed_share {
     uint32_t promoting;          /* primaries that do not serve yet */
     uint32_t restoring, missing; /* backups elsewhere of primaries here: being filled; not begun */
     belay_cache_stats stats;
+    belay_latencies latencies[TIMED_KINDS]; /* by belay_timed - 1 */
 };
+_Static_assert(sizeof(struct observed_share) + sizeof(struct message_header) <= FABRIC_MESSAGE_MAX,
+               "it is one message");
 
 void observe_register(belay_node *node);
 

@@ -20,6 +20,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 belay_cache *cache_find(belay_node *node, uint16_t number)
 {
@@ -82,7 +83,11 @@ static int make_remote_state(belay_cache *cache)
     size_t nodes = (size_t)cache->node->view->nodes;
     cache->peers = calloc(nodes, sizeof *cache->peers);
     cache->counters = aligned_alloc(64, sizeof *cache->counters);
-    if (!cache->peers || !cache->counters)
+    cache->timings = mmap(NULL, sizeof *cache->timings, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+                          -1, 0);
+    if (cache->timings == MAP_FAILED)
+        cache->timings = NULL;
+    if (!cache->peers || !cache->counters || !cache->timings)
         return log_error(BELAY_ERR_NO_MEMORY, "cache %s: no memory for %zu peers", cache->settings.name,
                          nodes);
     memset(cache->counters, 0, sizeof *cache->counters);
@@ -113,6 +118,8 @@ static void cache_free(belay_cache *cache)
     free(cache->lost);
     free(cache->peers);
     free(cache->counters);
+    if (cache->timings)
+        munmap(cache->timings, sizeof *cache->timings);
     free(cache->fetched);
     free(cache->blocks);
     free(cache);

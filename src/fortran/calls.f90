@@ -7,9 +7,9 @@
 !! a Fortran procedure first, so these interfaces are the public ones.) A handle is passed by value: it is a pointer.
 module belay_calls
     use belay_types
-    use, intrinsic :: iso_c_binding, only: c_funptr, c_int, c_int64_t, c_ptr, c_size_t
+    use, intrinsic :: iso_c_binding, only: c_double, c_funptr, c_int, c_int64_t, c_ptr, c_size_t
     implicit none
-    private :: c_funptr, c_int, c_int64_t, c_ptr, c_size_t
+    private :: c_double, c_funptr, c_int, c_int64_t, c_ptr, c_size_t
 
     !> Called by belay_iterate() for one entry. 0: go on.
     abstract interface
@@ -87,6 +87,22 @@ module belay_calls
             type(belay_cache), value :: cache
             type(belay_cache_stats), intent(inout) :: stats
             integer(c_int) :: result
+        end function
+
+        function belay_latency(cache, calls, latencies) bind(C, name='belay_latency') result(result)
+            import :: belay_cache, belay_latencies, c_int
+            type(belay_cache), value :: cache
+            integer(c_int), value :: calls
+            type(belay_latencies), intent(inout) :: latencies
+            integer(c_int) :: result
+        end function
+
+        function belay_latency_percentile(latencies, percent) bind(C, name='belay_latency_percentile') &
+            result(nanoseconds)
+            import :: belay_latencies, c_double, c_int64_t
+            type(belay_latencies), intent(in) :: latencies
+            real(c_double), value :: percent
+            integer(c_int64_t) :: nanoseconds
         end function
     end interface
 

@@ -244,4 +244,15 @@ module belay_types
         integer(c_int64_t) :: bytes_live = 0
         integer(c_int64_t) :: bytes_held = 0
     end type
+
+    integer(c_int), parameter :: BELAY_TIMED_GETS = 1
+    integer(c_int), parameter :: BELAY_TIMED_WRITES = 2
+    integer(c_int), parameter :: BELAY_LATENCY_BUCKETS = 256
+
+    type, bind(C) :: belay_latencies
+        integer(c_int64_t) :: count = 0
+        integer(c_int64_t) :: sum_ns = 0
+        integer(c_int64_t) :: longest_ns = 0
+        integer(c_int64_t) :: buckets(BELAY_LATENCY_BUCKETS) = 0
+    end type
 end module

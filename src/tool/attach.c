@@ -28,13 +28,23 @@ error_t attach_argument_end(struct argp_state *state, const char **address_file)
 /* All counters are sums, so they add up whatever they are called. */
 static void add_stats(belay_cache_stats *sum, const belay_cache_stats *part)
 {
-    enum { COUNTERS = sizeof *sum / sizeof(uint64_t) };
-    uint64_t to[COUNTERS], from[COUNTERS];
+    enum { FIGURES = sizeof *sum / sizeof(uint64_t) };
+    uint64_t to[FIGURES], from[FIGURES];
     memcpy(to, sum, sizeof to);
     memcpy(from, part, sizeof from);
-    for (size_t i = 0; i < COUNTERS; ++i)
+    for (size_t i = 0; i < FIGURES; ++i)
         to[i] += from[i];
     memcpy(sum, to, sizeof to);
+}
+
+static void add_latencies(belay_latencies *sum, const belay_latencies *part)
+{
+    sum->count += part->count;
+    sum->sum_ns += part->sum_ns;
+    if (part->longest_ns > sum->longest_ns)
+        sum->longest_ns = part->longest_ns;
+    for (unsigned i = 0; i < BELAY_LATENCY_BUCKETS; ++i)
+        sum->buckets[i] += part->buckets[i];
 }
 
 static void add_share(struct observed_share *sum, const struct observed_share *share)
@@ -45,6 +55,8 @@ static void add_share(struct observed_share *sum, const struct observed_share *s
     sum->restoring += share->restoring;
     sum->missing += share->missing;
     add_stats(&sum->stats, &share->stats);
+    for (int i = 0; i < TIMED_KINDS; ++i)
+        add_latencies(&sum->latencies[i], &share->latencies[i]);
 }
 
 static int attach_cache(const char *address_file, struct attached_cache *cache)

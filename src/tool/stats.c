@@ -51,6 +51,8 @@ uint64_t stats_value(const struct stats_figure *figure, const struct observed_sh
     return narrow;
 }
 
+const char *const stats_latency_names[TIMED_KINDS] = {"get", "write"};
+
 /* ---- The table ---- */
 
 static void print_nodes(const struct attached_job *job)
@@ -76,6 +78,20 @@ static void print_row(const struct stats_figure *figure, const struct attached_c
     putchar('\n');
 }
 
+static void print_latency(const char *name, int kind, double percent, const struct attached_cache *cache)
+{
+    char text[QUANTITY_TEXT];
+    printf("  %-5s %-10s", stats_latency_names[kind], name);
+    for (uint32_t i = 0; i <= cache->count; ++i) {
+        const struct observed_share *share = i == 0 ? &cache->sum : &cache->shares[i - 1];
+        const belay_latencies *latencies = &share->latencies[kind];
+        printf(" %15s", latencies->count == 0
+                            ? "-"
+                            : quantity_duration(belay_latency_percentile(latencies, percent), text));
+    }
+    putchar('\n');
+}
+
 static void print_cache(const struct attached_cache *cache)
 {
     static const char *const modes[] = {"?", "FULL_SYNC", "PRIMARY_SYNC", "FULL_ASYNC"};
@@ -92,6 +108,11 @@ static void print_cache(const struct attached_cache *cache)
     putchar('\n');
     for (size_t i = 0; i < stats_figure_count; ++i)
         print_row(&stats_figures[i], cache);
+    for (int kind = 0; kind < TIMED_KINDS; ++kind) {
+        print_latency("p50", kind, 50, cache);
+        print_latency("p99", kind, 99, cache);
+        print_latency("longest", kind, 100, cache);
+    }
 }
 
 void stats_print_table(const struct attached_job *job)

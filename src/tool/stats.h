@@ -18,6 +18,9 @@ extern const struct stats_figure stats_figures[];
 extern const size_t stats_figure_count;
 uint64_t stats_value(const struct stats_figure *figure, const struct observed_share *share);
 
+/* Names of the histograms of a share, in their order. */
+extern const char *const stats_latency_names[TIMED_KINDS];
+
 void stats_print_table(const struct attached_job *job);
 bool stats_print_json(const struct attached_job *job); /* false: no memory, or not written */
 void stats_print_prometheus(const struct attached_job *job);

@@ -18,11 +18,24 @@ static json_t *node_object(const struct observed_node *node)
                      whole(node->malformed));
 }
 
+static json_t *latency_object(const belay_latencies *latencies)
+{
+    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}", "timed", whole(latencies->count), "sum",
+                     whole(latencies->sum_ns), "p50", whole(belay_latency_percentile(latencies, 50)), "p99",
+                     whole(belay_latency_percentile(latencies, 99)), "p99.9",
+                     whole(belay_latency_percentile(latencies, 99.9)), "max", whole(latencies->longest_ns));
+}
+
 static json_t *share_object(const struct observed_share *share)
 {
     json_t *object = share->node < 0 ? json_object() : json_pack("{s:i}", "node", share->node);
     for (size_t i = 0; object && i < stats_figure_count; ++i)
         json_object_set_new(object, stats_figures[i].name, whole(stats_value(&stats_figures[i], share)));
+    for (int i = 0; object && i < TIMED_KINDS; ++i) {
+        char name[32];
+        snprintf(name, sizeof name, "%s_latency_ns", stats_latency_names[i]);
+        json_object_set_new(object, name, latency_object(&share->latencies[i]));
+    }
     return object;
 }
 

@@ -11,14 +11,22 @@ static void print_head(const char *name, const char *suffix, const char *meaning
            counts ? "counter" : "gauge");
 }
 
-/* Inside of quotes. */
-static void print_label(const char *text)
+/* For inside of quotes. @p escaped: room for twice as much. */
+static void escape_label(const char *text, char *escaped)
 {
     for (; *text; ++text) {
         if (*text == '"' || *text == '\\')
-            putchar('\\');
-        putchar(*text);
+            *escaped++ = '\\';
+        *escaped++ = *text;
     }
+    *escaped = '\0';
+}
+
+static void print_label(const char *text)
+{
+    char escaped[2 * BELAY_CACHE_NAME_MAX + 65];
+    escape_label(text, escaped);
+    fputs(escaped, stdout);
 }
 
 static void print_nodes(const struct attached_job *job, const char *name, const char *meaning, bool counts,
@@ -52,6 +60,39 @@ static void print_figure(const struct attached_job *job, const struct stats_figu
     }
 }
 
+/* Its own buckets are finer than is of use there: powers of two, to where nothing is above. */
+static void print_histogram(const char *name, const char *labels, const belay_latencies *latencies)
+{
+    enum { FIRST_BITS = 6, LAST_BITS = 34 };
+    uint64_t below = 0;
+    unsigned next = 0;
+    for (unsigned bits = FIRST_BITS; bits <= LAST_BITS; ++bits) {
+        for (; next < BELAY_LATENCY_BUCKETS && timing_bucket_end(next) < UINT64_C(1) << bits; ++next)
+            below += latencies->buckets[next];
+        printf("belay_%s_bucket{%s,le=\"%.9g\"} %" PRIu64 "\n", name, labels,
+               (double)(UINT64_C(1) << bits) / 1e9, below);
+    }
+    printf("belay_%s_bucket{%s,le=\"+Inf\"} %" PRIu64 "\n", name, labels, latencies->count);
+    printf("belay_%s_sum{%s} %.9g\nbelay_%s_count{%s} %" PRIu64 "\n", name, labels,
+           (double)latencies->sum_ns / 1e9, name, labels, latencies->count);
+}
+
+static void print_latencies(const struct attached_job *job, int kind)
+{
+    char name[64], cache_name[2 * BELAY_CACHE_NAME_MAX + 1], labels[sizeof cache_name + 64];
+    snprintf(name, sizeof name, "cache_%s_duration_seconds", stats_latency_names[kind]);
+    printf("# HELP belay_%s durations of one %s in %d\n# TYPE belay_%s histogram\n", name,
+           stats_latency_names[kind], TIMED_OF, name);
+    for (uint32_t i = 0; i < job->head->caches; ++i) {
+        const struct attached_cache *cache = &job->caches[i];
+        escape_label(cache->cache->settings.name, cache_name);
+        for (uint32_t j = 0; j < cache->count; ++j) {
+            snprintf(labels, sizeof labels, "cache=\"%s\",node=\"%d\"", cache_name, cache->shares[j].node);
+            print_histogram(name, labels, &cache->shares[j].latencies[kind]);
+        }
+    }
+}
+
 void stats_print_prometheus(const struct attached_job *job)
 {
     print_head("view", "", "number of the view that holds", false);
@@ -70,4 +111,6 @@ void stats_print_prometheus(const struct attached_job *job)
     }
     for (size_t i = 0; i < stats_figure_count; ++i)
         print_figure(job, &stats_figures[i]);
+    for (int kind = 0; kind < TIMED_KINDS; ++kind)
+        print_latencies(job, kind);
 }

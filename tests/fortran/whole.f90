@@ -78,6 +78,7 @@ contains
         type(visits), target :: seen
         type(belay_verify_report) :: report
         type(belay_cache_stats) :: stats
+        type(belay_latencies) :: latencies
         integer :: i
         call barrier()
         if (own_rank == 0) call expect(belay_clear(cache), BELAY_OK, 'clear')
@@ -103,6 +104,10 @@ contains
             report%copies > 0, 'verify reports')
         call expect(belay_stats(cache, stats), BELAY_OK, 'stats')
         call check(stats%puts >= each .and. stats%bytes_held > 0, 'stats counts')
+        call expect(belay_latency(cache, BELAY_TIMED_WRITES, latencies), BELAY_OK, 'latency')
+        call check(latencies%count >= 1 .and. sum(latencies%buckets) == latencies%count, 'latency counts')
+        call check(belay_latency_percentile(latencies, 100d0) == latencies%longest_ns, 'percentile')
+        call expect(belay_latency(cache, 0, latencies), BELAY_ERR_INVALID, 'latency of nothing')
         call barrier()
     end subroutine
 

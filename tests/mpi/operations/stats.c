@@ -33,6 +33,54 @@ static void check_sums(const struct subject *s, const belay_cache_stats *before,
               "a client holds copies");
 }
 
+/* Half of them have been removed. */
+static void get_many(const struct subject *s, unsigned char *value, size_t capacity)
+{
+    struct key keys[KEYS];
+    belay_get_item items[KEYS];
+    for (unsigned n = 0; n < KEYS; ++n) {
+        own_key(s, s->job->rank, FIRST + n, &keys[n]);
+        items[n] = (belay_get_item){
+            .key = {keys[n].bytes, keys[n].length}, .buffer = value, .capacity = capacity};
+    }
+    CHECK_OK(belay_get_all(s->cache, items, KEYS));
+}
+
+/* Of 64 calls of a thread one is timed, whatever was before. */
+static void check_timed(const struct subject *s, belay_timed calls, const belay_latencies *before)
+{
+    belay_latencies after;
+    uint64_t sum = 0;
+    CHECK_OK(belay_latency(s->cache, calls, &after));
+    CHECK(after.count == before->count + 2, "%d of 128 calls %d were timed",
+          (int)(after.count - before->count), calls);
+    for (unsigned i = 0; i < BELAY_LATENCY_BUCKETS; ++i)
+        sum += after.buckets[i];
+    CHECK(sum == after.count && after.longest_ns <= after.sum_ns, "the histogram is not its count");
+    uint64_t half = belay_latency_percentile(&after, 50), all = belay_latency_percentile(&after, 100);
+    CHECK(half > 0 && half <= all && all == after.longest_ns, "percentiles %llu, %llu of at most %llu",
+          (unsigned long long)half, (unsigned long long)all, (unsigned long long)after.longest_ns);
+}
+
+static void test_latencies(const struct subject *s)
+{
+    belay_latencies gets, writes;
+    struct key key;
+    char value[8] = "";
+    size_t length;
+    own_key(s, s->job->rank, FIRST, &key);
+    CHECK_OK(belay_latency(s->cache, BELAY_TIMED_GETS, &gets));
+    CHECK_OK(belay_latency(s->cache, BELAY_TIMED_WRITES, &writes));
+    for (unsigned n = 0; n < 128; ++n) {
+        CHECK_OK(belay_put(s->cache, key.bytes, key.length, value, sizeof value, NULL));
+        CHECK_OK(belay_get(s->cache, key.bytes, key.length, value, sizeof value, &length));
+    }
+    check_timed(s, BELAY_TIMED_GETS, &gets);
+    check_timed(s, BELAY_TIMED_WRITES, &writes);
+    CHECK_RESULT(belay_latency(s->cache, (belay_timed)3, &gets), BELAY_ERR_INVALID);
+    CHECK(belay_latency_percentile(&(belay_latencies){0}, 99) == 0, "a percentile of nothing");
+}
+
 void test_stats(const struct subject *s)
 {
     belay_cache_stats before, after;
@@ -54,17 +102,19 @@ void test_stats(const struct subject *s)
         CHECK_RESULT(belay_get(s->cache, key.bytes, key.length, value, sizeof value, &length),
                      BELAY_ERR_NOT_FOUND);
     }
+    get_many(s, value, sizeof value);
     settle(s);
     CHECK_OK(belay_stats(s->cache, &after));
     expect_counted("puts", before.puts, after.puts, KEYS);
     expect_counted("removes", before.removes, after.removes, KEYS / 2);
-    expect_counted("gets", before.gets, after.gets, KEYS + KEYS / 2);
-    expect_counted("hits", before.hits, after.hits, KEYS);
-    expect_counted("misses", before.misses, after.misses, KEYS / 2);
+    expect_counted("gets", before.gets, after.gets, 2 * KEYS + KEYS / 2);
+    expect_counted("hits", before.hits, after.hits, KEYS + KEYS / 2);
+    expect_counted("misses", before.misses, after.misses, KEYS);
     CHECK(after.gets == after.gets_local + after.gets_one_sided + after.gets_requested,
           "%llu gets, %llu local, %llu one-sided, %llu requested", (unsigned long long)after.gets,
           (unsigned long long)after.gets_local, (unsigned long long)after.gets_one_sided,
           (unsigned long long)after.gets_requested);
     check_sums(s, &before, &after);
+    test_latencies(s);
     job_barrier();
 }
