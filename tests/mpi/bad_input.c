@@ -1,22 +1,18 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Bad configurations get a named error on every node, with a message that says what is wrong, and a good
- * attempt after it succeeds. What depends on the machine (no RDMA device, locked memory) is tried where it
- * can be.
+ * attempt after it succeeds. That there is no RDMA device is tried where there is none.
  *
  * bad_input [dies]: with `dies`, rank 1 dies while the others are in belay_open(); mpirun then ends the
  * job.
  */
+#include "../support/device.h"
 #include "../support/job.h"
 
 #include <belay.h>
-#include <dirent.h>
-#include <linux/capability.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
@@ -195,24 +191,12 @@ static void test_missing_server(const struct job *job)
 
 /* ---- What the machine has ---- */
 
-static bool has_device(void)
-{
-    DIR *devices = opendir("/sys/class/infiniband");
-    struct dirent *entry = NULL;
-    while (devices && (entry = readdir(devices)) != NULL && entry->d_name[0] == '.')
-        ;
-    if (devices)
-        closedir(devices);
-    return entry != NULL;
-}
-
 static void test_no_device(void)
 {
-    bool built_in = strstr(belay_version(), "verbs") != NULL;
     belay_config config = {.arena_size = 32ull << 20, .transport = BELAY_TRANSPORT_VERBS};
-    if (!built_in) {
+    if (!device_can_be_used()) {
         refused(&config, BELAY_ERR_NOT_SUPPORTED, "verbs in a build without");
-    } else if (has_device()) {
+    } else if (device_is_there()) {
         config.device = "nosuch0";
         if (refused(&config, BELAY_ERR_NO_DEVICE, "device nosuch0"))
             expect_words("device nosuch0", (const char *[WORDS]){"nosuch0"});
@@ -227,39 +211,16 @@ static void test_several_hosts(const struct job *job)
     char name[32];
     snprintf(name, sizeof name, "pretended-%d", job->rank);
     setenv("BELAY_TEST_HOST", name, 1);
+    char *before = getenv("BELAY_TRANSPORT") ? strdup(getenv("BELAY_TRANSPORT")) : NULL;
+    setenv("BELAY_TRANSPORT", "shm", 1);
     if (job->ranks > 1)
-        refused(&(belay_config){.arena_size = 32ull << 20, .transport = BELAY_TRANSPORT_SHM},
-                BELAY_ERR_CONFIG, "shared memory between hosts");
+        refused(&(belay_config){.arena_size = 32ull << 20}, BELAY_ERR_CONFIG, "shared memory between hosts");
+    if (before)
+        setenv("BELAY_TRANSPORT", before, 1);
+    else
+        unsetenv("BELAY_TRANSPORT");
+    free(before);
     unsetenv("BELAY_TEST_HOST");
-}
-
-/* Without CAP_IPC_LOCK the limit of locked memory counts for root too. */
-static bool drop_ipc_lock(void)
-{
-    struct __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
-    struct __user_cap_data_struct data[2];
-    if (syscall(SYS_capget, &header, data) != 0)
-        return false;
-    data[0].effective &= ~(1u << CAP_IPC_LOCK);
-    data[0].permitted &= ~(1u << CAP_IPC_LOCK);
-    return syscall(SYS_capset, &header, data) == 0;
-}
-
-/* Last of all, since what it takes away does not come back. */
-static void test_memlock(const struct job *job)
-{
-    struct rlimit limit = {1 << 20, 1 << 20};
-    if (!has_device() || strstr(belay_version(), "verbs") == NULL)
-        return;
-    if (!drop_ipc_lock() || setrlimit(RLIMIT_MEMLOCK, &limit) != 0) {
-        report_note("cannot lower the limit of locked memory");
-        return;
-    }
-    if (refused(&(belay_config){.arena_size = 64ull << 20, .transport = BELAY_TRANSPORT_VERBS},
-                BELAY_ERR_MEMLOCK, "a low limit of locked memory"))
-        expect_words("a low limit of locked memory", (const char *[WORDS]){"ulimit -l", "1"});
-    if (job->rank == 0)
-        report_note("locked memory: %s", belay_last_error());
 }
 
 static int die(const struct job *job)
@@ -288,6 +249,5 @@ int main(int argc, char **argv)
     test_no_device();
     test_several_hosts(&job);
     expect_good_open();
-    test_memlock(&job);
     return job_end(&job);
 }

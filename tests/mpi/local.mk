@@ -29,6 +29,9 @@ tests_mpi_linearizability_LDADD = $(TEST_LIBS)
 check_PROGRAMS += tests/mpi/lone_writes
 tests_mpi_lone_writes_LDADD = $(TEST_LIBS)
 
+check_PROGRAMS += tests/mpi/low_memlock
+tests_mpi_low_memlock_LDADD = $(TEST_LIBS)
+
 check_PROGRAMS += tests/mpi/operations/operations
 tests_mpi_operations_operations_SOURCES = tests/mpi/operations/arguments.c tests/mpi/operations/iteration.c \
     tests/mpi/operations/many_keys.c tests/mpi/operations/one_key.c tests/mpi/operations/operations.c \
