@@ -52,11 +52,15 @@ struct belay_cache {
     atomic_uint lost_count; /* partitions that are lost */
     atomic_bool *lost;      /* by partition */
 
-    uint32_t view; /* in which it was made */
+    uint32_t view; /* in which its map begins */
+    bool ready;    /* the coordinator has said that all servers have made it; under the state lock */
+    bool
+        disturbed; /* another view came while it was not ready: others may write here even if it is given up */
     struct cache_settings settings;
     uint32_t block_first, block_segments; /* descriptors of the copies here; none: ARENA_NO_SEGMENT */
     uint64_t block_offset;
-    int open_count; /* handles; under the registry's lock */
+    int open_count;       /* handles; under the registry's lock */
+    belay_cache *retired; /* the next one that was given up */
 };
 
 static inline int cache_holder(const belay_cache *cache, uint32_t partition, int i)
@@ -96,17 +100,21 @@ struct peer_arena {
     struct arena_view view;
 };
 
-enum { STAGING_KEPT = 64 };
+enum { STAGING_KEPT = 64, FAILED_OPENS_KEPT = 8 };
 
-struct registered; /* a cache as the coordinator knows it */
-struct request;    /* of another node, in work here */
+struct registered;   /* a cache as the coordinator knows it */
+struct open_outcome; /* what became of opening one */
+struct request;      /* of another node, in work here */
 
 struct cache_registry {
     pthread_mutex_t lock; /* of opening and closing; not held while waiting for peers */
     belay_cache *_Atomic caches[BELAY_CACHES_MAX];
     struct peer_arena *arenas;                       /* by node id */
     struct registered *registered[BELAY_CACHES_MAX]; /* under the state lock */
-    struct request *free_requests;                   /* of serve.c; under the state lock */
+    struct open_outcome *failed[FAILED_OPENS_KEPT];  /* the last ones; under the state lock */
+    unsigned failed_count;
+    belay_cache *retired;          /* not opened after all: calls on their way know their partitions */
+    struct request *free_requests; /* of serve.c; under the state lock */
     int free_request_count;
     spin_lock staging_lock;
     uint32_t staging[STAGING_KEPT]; /* unused staging segments */

@@ -7,7 +7,13 @@
  *      cache's number, or, if any differed, all with the difference. Then every server makes its copies.
  *   2. READY from every server; answered when all have come: from then on every copy stands. Clients' OPENs are
  *      answered now, too.
+ *
+ * When the coordinator dies, what it has answered to some is to hold for all. So each server tells the next one what it was told
+ * of each cache (STANDS): that it stands, that it is being made, under which number and from which view, or that it failed.
+ * Who was not answered asks again.
  */
+#include "base/clock.h"
+#include "base/fault.h"
 #include "base/log.h"
 #include "cache/registry.h"
 
@@ -28,9 +34,10 @@ struct registered {
     int first_node; /* whose settings these are */
     uint16_t number;
     uint32_t view;
-    bool open, ready;                 /* all servers have opened it; all copies stand */
-    int status;                       /* of step 2 */
-    char mismatch[MISMATCH_TEXT_MAX]; /* "": none */
+    bool open, ready;         /* all servers have opened it; all copies stand */
+    int status;               /* of step 2 */
+    int failure;              /* of step 1 */
+    char text[OPEN_TEXT_MAX]; /* what is to be said of the failure */
     struct waiter *openers, *readiers;
     uint8_t *opened, *made; /* by node */
 };
@@ -85,12 +92,19 @@ static struct registered *make_entry(belay_node *node, uint16_t number, int peer
     return entry;
 }
 
-static struct registered *add_name(belay_node *node, int peer, const struct cache_settings *settings)
+/* @return BELAY_CACHES_MAX: none. */
+static unsigned free_number(belay_node *node)
 {
     unsigned number = 0;
     while (number < BELAY_CACHES_MAX &&
            (node->caches->registered[number] || cache_find(node, (uint16_t)number)))
         ++number;
+    return number;
+}
+
+static struct registered *add_name(belay_node *node, int peer, const struct cache_settings *settings)
+{
+    unsigned number = free_number(node);
     return number < BELAY_CACHES_MAX ? make_entry(node, (uint16_t)number, peer, settings) : NULL;
 }
 
@@ -121,6 +135,7 @@ static void answer_list(belay_node *node, struct waiter **list, bool servers_onl
         }
         if (view_alive(node->view, waiter->peer))
             node_reply(node, waiter->peer, waiter->call, status, body, length);
+        FAULT_POINT("open-between-answers");
         *at = waiter->next;
         free(waiter);
     }
@@ -130,9 +145,9 @@ static void answer_list(belay_node *node, struct waiter **list, bool servers_onl
 static void advance(belay_node *node, struct registered *entry)
 {
     struct open_answer answer = {.number = entry->number, .view = entry->view, .settings = entry->settings};
-    if (entry->mismatch[0]) {
-        answer_list(node, &entry->openers, false, BELAY_ERR_MISMATCH, entry->mismatch,
-                    strlen(entry->mismatch));
+    if (entry->failure != BELAY_OK) {
+        answer_list(node, &entry->openers, false, entry->failure, entry->text, strlen(entry->text));
+        answer_list(node, &entry->readiers, false, entry->failure, NULL, 0);
         if (all_servers(node, entry->opened))
             drop(node, entry);
         return;
@@ -159,26 +174,9 @@ static void advance(belay_node *node, struct registered *entry)
 static void note_mismatch(struct registered *entry, int peer, const struct settings_difference *difference,
                           char *text)
 {
-    snprintf(text, MISMATCH_TEXT_MAX, "cache %s: %s differs: node %d has %s, node %d has %s",
+    snprintf(text, OPEN_TEXT_MAX, "cache %s: %s differs: node %d has %s, node %d has %s",
              entry->settings.name, difference->field, entry->first_node, difference->left, peer,
              difference->right);
-}
-
-/* A cache that was opened with a coordinator that is gone: it stands, or this server would not have it. */
-static struct registered *inherit(belay_node *node, const struct cache_settings *settings)
-{
-    for (uint16_t number = 0; number < BELAY_CACHES_MAX; ++number) {
-        const belay_cache *cache = cache_find(node, number);
-        if (!cache || strcmp(cache->settings.name, settings->name) != 0)
-            continue;
-        struct registered *entry = make_entry(node, number, node->id, &cache->settings);
-        if (!entry)
-            return NULL;
-        entry->open = entry->ready = true;
-        entry->view = cache->view;
-        return entry;
-    }
-    return NULL;
 }
 
 bool coordinator_wanted(belay_node *node, struct cache_settings *settings)
@@ -187,7 +185,7 @@ bool coordinator_wanted(belay_node *node, struct cache_settings *settings)
     spin_acquire(&node->state_lock);
     for (unsigned i = 0; i < BELAY_CACHES_MAX && !found; ++i) {
         const struct registered *entry = node->caches->registered[i];
-        if (!entry || entry->open || entry->mismatch[0] || entry->opened[node->id])
+        if (!entry || entry->open || entry->failure != BELAY_OK || entry->opened[node->id])
             continue;
         *settings = entry->settings;
         found = true;
@@ -201,15 +199,13 @@ static int handle_open(belay_node *node, int peer, const struct message_header *
 {
     struct cache_settings settings;
     struct settings_difference difference;
-    char text[MISMATCH_TEXT_MAX];
+    char text[OPEN_TEXT_MAX];
     if (length != sizeof settings)
         return BELAY_ERR_PROTOCOL;
     memcpy(&settings, body, sizeof settings);
     if (settings_check_cache(&settings) != BELAY_OK)
         return BELAY_ERR_PROTOCOL;
     struct registered *entry = find_name(node, settings.name);
-    if (!entry)
-        entry = inherit(node, &settings);
     if (!entry && !(entry = add_name(node, peer, &settings))) {
         node_reply(node, peer, header->call, BELAY_ERR_NO_MEMORY, NULL, 0);
         return BELAY_OK;
@@ -221,12 +217,14 @@ static int handle_open(belay_node *node, int peer, const struct message_header *
             node_reply(node, peer, header->call, BELAY_ERR_MISMATCH, text, strlen(text));
             return BELAY_OK;
         }
-        if (!entry->mismatch[0])
-            memcpy(entry->mismatch, text, sizeof text);
+        if (entry->failure == BELAY_OK)
+            memcpy(entry->text, text, sizeof text);
+        entry->failure = BELAY_ERR_MISMATCH;
     }
     entry->opened[peer] = 1;
     if (!add_waiter(node, &entry->openers, peer, header->call))
         node_reply(node, peer, header->call, BELAY_ERR_NO_MEMORY, NULL, 0);
+    FAULT_POINT("open-asked");
     advance(node, entry);
     return BELAY_OK;
 }
@@ -238,11 +236,11 @@ static int handle_ready(belay_node *node, int peer, const struct message_header 
     if (length != sizeof request)
         return BELAY_ERR_PROTOCOL;
     memcpy(&request, body, sizeof request);
-    struct registered *entry = request.number < BELAY_CACHES_MAX ? node->caches->registered[request.number]
-                                                                 : NULL;
-    if (request.status > 0)
+    if (request.status > 0 || request.name[BELAY_CACHE_NAME_MAX] != '\0')
         return BELAY_ERR_PROTOCOL;
-    if (!entry) { /* its coordinator is gone: the sender begins anew */
+    struct registered *entry = find_name(node, request.name);
+    if (!entry ||
+        (!entry->open && entry->failure == BELAY_OK)) { /* its coordinator is gone: the sender begins anew */
         node_reply(node, peer, header->call, BELAY_ERR_NODE_FAILED, NULL, 0);
         return BELAY_OK;
     }
@@ -255,19 +253,171 @@ static int handle_ready(belay_node *node, int peer, const struct message_header 
     return BELAY_OK;
 }
 
-/* A server less to wait for. */
+/* ---- Another coordinator ---- */
+
+static void send_outcome(belay_node *node, const struct open_outcome *outcome)
+{
+    struct message_header header = {.type = MESSAGE_CACHE_STANDS, .view = node->view->number};
+    struct iovec part = part_of(outcome, sizeof *outcome);
+    node_send(node, view_first_server(node->view), &header, &part, 1, FABRIC_QUEUE);
+}
+
+static void tell_standing(const belay_cache *cache)
+{
+    struct open_outcome outcome = {
+        .agreed = {.number = cache->number, .view = cache->view, .settings = cache->settings},
+        .told_at = clock_now(),
+        .ready = cache->ready};
+    send_outcome(cache->node, &outcome);
+}
+
+/* An older failure was told to all while the former coordinator lived. */
+static bool is_recent(const belay_node *node, const struct open_outcome *failed)
+{
+    return clock_now() - failed->told_at < 2 * node->settings.failure_timeout_ms * NANOSECONDS_PER_MS;
+}
+
+static void tell_next_coordinator(belay_node *node)
+{
+    struct cache_registry *registry = node->caches;
+    for (uint16_t number = 0; number < BELAY_CACHES_MAX; ++number)
+        if (cache_find(node, number))
+            tell_standing(cache_find(node, number));
+    for (int i = 0; i < FAILED_OPENS_KEPT; ++i)
+        if (registry->failed[i] && is_recent(node, registry->failed[i]))
+            send_outcome(node, registry->failed[i]);
+}
+
+void coordinator_note_ready(belay_cache *cache, int asked)
+{
+    belay_node *node = cache->node;
+    spin_acquire(&node->state_lock);
+    cache->ready = true;
+    if (!view_alive(node->view, asked))
+        tell_standing(cache);
+    spin_release(&node->state_lock);
+}
+
+void coordinator_note_failed(belay_node *node, const struct cache_settings *settings, int status,
+                             const char *text, int asked)
+{
+    struct cache_registry *registry = node->caches;
+    struct open_outcome *failed = calloc(1, sizeof *failed);
+    if (!failed) {
+        log_warn("no memory to note that cache %s could not be opened", settings->name);
+        return;
+    }
+    failed->agreed.settings = *settings;
+    failed->told_at = clock_now();
+    failed->status = status;
+    snprintf(failed->text, sizeof failed->text, "%s", text);
+    spin_acquire(&node->state_lock);
+    struct open_outcome **place = &registry->failed[registry->failed_count++ % FAILED_OPENS_KEPT];
+    free(*place);
+    *place = failed;
+    if (!view_alive(node->view, asked))
+        send_outcome(node, failed);
+    spin_release(&node->state_lock);
+}
+
+void coordinator_forget_failed(belay_node *node, const char *name)
+{
+    spin_acquire(&node->state_lock);
+    for (int i = 0; i < FAILED_OPENS_KEPT; ++i) {
+        struct open_outcome **failed = &node->caches->failed[i];
+        if (!*failed || strcmp((*failed)->agreed.settings.name, name) != 0)
+            continue;
+        free(*failed);
+        *failed = NULL;
+    }
+    spin_release(&node->state_lock);
+}
+
+/* Give the entry (NULL: make one) the number that the former coordinator gave. Another one that has it here is not open. */
+static struct registered *renumber(belay_node *node, int peer, struct registered *entry,
+                                   const struct open_answer *agreed)
+{
+    struct registered **all = node->caches->registered, *other = all[agreed->number];
+    if (other && other == entry)
+        return entry;
+    if (other) {
+        unsigned number = free_number(node);
+        if (other->open || number == BELAY_CACHES_MAX)
+            return NULL;
+        all[number] = other;
+        other->number = (uint16_t)number;
+        all[agreed->number] = NULL;
+    }
+    if (!entry)
+        return make_entry(node, (uint16_t)agreed->number, peer, &agreed->settings);
+    all[entry->number] = NULL;
+    entry->number = (uint16_t)agreed->number;
+    all[agreed->number] = entry;
+    return entry;
+}
+
+static void take_standing(belay_node *node, int peer, const struct open_outcome *outcome)
+{
+    const struct open_answer *agreed = &outcome->agreed;
+    struct registered *entry = renumber(node, peer, find_name(node, agreed->settings.name), agreed);
+    if (!entry) {
+        log_error(BELAY_ERR_NO_MEMORY, "cache %s cannot be registered as number %u", agreed->settings.name,
+                  agreed->number);
+        return;
+    }
+    entry->open = true;
+    entry->view = agreed->view;
+    entry->settings = agreed->settings;
+    entry->ready = entry->ready || outcome->ready;
+    advance(node, entry);
+}
+
+static void take_failed(belay_node *node, int peer, const struct open_outcome *outcome)
+{
+    struct registered *entry = find_name(node, outcome->agreed.settings.name);
+    if (!entry)
+        entry = add_name(node, peer, &outcome->agreed.settings);
+    if (!entry || entry->ready)
+        return;
+    entry->failure = outcome->status;
+    memcpy(entry->text, outcome->text, sizeof entry->text);
+    entry->opened[peer] = entry->made[peer] = 1;
+    advance(node, entry);
+}
+
+static int handle_stands(belay_node *node, int peer, const struct message_header *header, const void *body,
+                         size_t length)
+{
+    struct open_outcome outcome;
+    (void)header;
+    if (length != sizeof outcome)
+        return BELAY_ERR_PROTOCOL;
+    memcpy(&outcome, body, sizeof outcome);
+    if (outcome.status > 0 || outcome.agreed.number >= BELAY_CACHES_MAX ||
+        settings_check_cache(&outcome.agreed.settings) != BELAY_OK || outcome.text[OPEN_TEXT_MAX - 1] != '\0')
+        return BELAY_ERR_PROTOCOL;
+    if (outcome.status == BELAY_OK)
+        take_standing(node, peer, &outcome);
+    else
+        take_failed(node, peer, &outcome);
+    return BELAY_OK;
+}
+
+/* A server less to wait for, or another one to turn to. */
 static void peer_lost(belay_node *node, int peer)
 {
-    (void)peer;
     for (unsigned i = 0; i < BELAY_CACHES_MAX; ++i)
         if (node->caches->registered[i])
             advance(node, node->caches->registered[i]);
+    if (node_is_server(node) && node->view->members[peer].server && view_first_server(node->view) > peer)
+        tell_next_coordinator(node);
 }
 
 void coordinator_register(belay_node *node)
 {
     node_handle(node, MESSAGE_CACHE_OPEN, handle_open);
     node_handle(node, MESSAGE_CACHE_READY, handle_ready);
+    node_handle(node, MESSAGE_CACHE_STANDS, handle_stands);
     node_add_lost_hook(node, peer_lost);
 }
 
@@ -276,4 +426,6 @@ void coordinator_destroy(belay_node *node)
     for (unsigned i = 0; i < BELAY_CACHES_MAX; ++i)
         if (node->caches->registered[i])
             registered_free(node->caches->registered[i]);
+    for (int i = 0; i < FAILED_OPENS_KEPT; ++i)
+        free(node->caches->failed[i]);
 }

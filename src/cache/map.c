@@ -100,19 +100,19 @@ int map_advance(const belay_cache *cache, uint32_t partition, const struct view_
     return BELAY_OK;
 }
 
-int map_update(belay_cache *cache, uint32_t partition, struct map_change *change)
+int map_update(belay_cache *cache, uint32_t partition, uint32_t number, struct map_change *change)
 {
     int holders[PLACES_MAX];
     load(cache, partition, holders);
     const struct view *view = cache->node->view;
-    int result = map_advance(cache, partition, view_at(view, view->number - 1), view_now(view), holders,
+    int result = map_advance(cache, partition, view_at(view, number - 1), view_at(view, number), holders,
                              change);
     if (result == BELAY_OK && change->changed)
         store(cache, partition, holders);
     return result;
 }
 
-static int make_partition(belay_cache *cache, uint32_t partition, uint32_t from)
+static int make_partition(belay_cache *cache, uint32_t partition, uint32_t from, uint32_t until)
 {
     const struct view *view = cache->node->view;
     int holders[PLACES_MAX];
@@ -120,7 +120,7 @@ static int make_partition(belay_cache *cache, uint32_t partition, uint32_t from)
         holders[i] = MAP_NOBODY;
     if (affinity_assign(view, &view_at(view, from)->members, partition, cache->copies, 0, false, holders) < 0)
         return log_error(BELAY_ERR_NO_MEMORY, "cache %s: no memory for its map", cache->settings.name);
-    for (uint32_t number = from + 1; number <= view->number; ++number) {
+    for (uint32_t number = from + 1; number <= until; ++number) {
         struct map_change change;
         int result = map_advance(cache, partition, view_at(view, number - 1), view_at(view, number), holders,
                                  &change);
@@ -131,7 +131,7 @@ static int make_partition(belay_cache *cache, uint32_t partition, uint32_t from)
     return BELAY_OK;
 }
 
-int map_create(belay_cache *cache, uint32_t from)
+int map_create(belay_cache *cache, uint32_t from, uint32_t until)
 {
     cache->copies = copies_of(cache);
     cache->places = cache->copies + 1;
@@ -142,7 +142,7 @@ int map_create(belay_cache *cache, uint32_t from)
     if (!cache->holders)
         return log_error(BELAY_ERR_NO_MEMORY, "cache %s: no memory for its map", cache->settings.name);
     for (uint32_t partition = 0; partition < cache->partition_count; ++partition) {
-        int result = make_partition(cache, partition, from);
+        int result = make_partition(cache, partition, from, until);
         if (result != BELAY_OK)
             return result;
     }

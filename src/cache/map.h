@@ -16,8 +16,8 @@
 
 enum { MAP_NOBODY = -1 };
 
-/* The map of view @p from, then of all views since. Errors: NO_MEMORY, NOT_SUPPORTED (too many copies). */
-int map_create(belay_cache *cache, uint32_t from);
+/* The map of view @p from, then of the views up to @p until. Errors: NO_MEMORY, NOT_SUPPORTED (too many copies). */
+int map_create(belay_cache *cache, uint32_t from, uint32_t until);
 void map_destroy(belay_cache *cache);
 
 /* What a view change means for a partition. */
@@ -34,7 +34,7 @@ int map_advance(const belay_cache *cache, uint32_t partition, const struct view_
 /* Do lost partitions of the cache begin anew with this view? */
 bool map_resets(const belay_cache *cache, const struct view_set *next);
 
-/* Take over the holders of the present view. */
-int map_update(belay_cache *cache, uint32_t partition, struct map_change *change);
+/* Take over the holders of a view, the next one. */
+int map_update(belay_cache *cache, uint32_t partition, uint32_t number, struct map_change *change);
 
 #endif

@@ -71,7 +71,7 @@ static int handle_lost(belay_node *node, int peer, const struct message_header *
     return BELAY_OK;
 }
 
-int partitions_make(belay_cache *cache, uint32_t number)
+int partitions_make(belay_cache *cache, uint32_t number, bool fresh)
 {
     struct partition *partition = &cache->partitions[number];
     int holders[PARTITION_BACKUPS_MAX + 1];
@@ -80,7 +80,7 @@ int partitions_make(belay_cache *cache, uint32_t number)
     uint64_t descriptor = cache->block_offset + (uint64_t)number * DESCRIPTOR_SIZE;
     uint64_t spare = descriptor + (uint64_t)cache->partition_count * DESCRIPTOR_SIZE;
     int result = partition_init(partition, cache->node, cache->number, number, holders,
-                                (unsigned)cache->places, descriptor, spare, !cache->node->joined);
+                                (unsigned)cache->places, descriptor, spare, fresh);
     partition->unpark = serve_unpark;
     partition->begin_empty = begin_empty;
     partition->name_cache = name_cache;
@@ -119,16 +119,16 @@ static void tell_lost(belay_cache *cache, uint32_t number)
 
 /* ---- Another view ---- */
 
-static void update_partition(belay_cache *cache, uint32_t number)
+static void update_partition(belay_cache *cache, uint32_t number, uint32_t view)
 {
     struct partition *partition = &cache->partitions[number];
     struct map_change change;
     int holders[PARTITION_BACKUPS_MAX + 1];
-    if (map_resets(cache, view_now(cache->node->view))) {
+    if (map_resets(cache, view_at(cache->node->view, view))) {
         note_found(cache, number);
         partition_begin_anew(partition);
     }
-    if (map_update(cache, number, &change) != BELAY_OK)
+    if (map_update(cache, number, view, &change) != BELAY_OK)
         return; /* logged */
     if (change.lost)
         tell_lost(cache, number);
@@ -145,6 +145,12 @@ static void update_partition(belay_cache *cache, uint32_t number)
     partition_reassign(partition, holders, change.fresh);
 }
 
+void partitions_advance(belay_cache *cache, uint32_t view)
+{
+    for (uint32_t i = 0; i < cache->partition_count; ++i)
+        update_partition(cache, i, view);
+}
+
 static void abandon_reservations(belay_cache *cache, uint32_t number)
 {
     const struct view *view = cache->node->view;
@@ -157,13 +163,15 @@ static void view_changed(belay_node *node)
 {
     for (uint16_t number = 0; number < BELAY_CACHES_MAX; ++number) {
         belay_cache *cache = cache_find(node, number);
+        if (cache && !node_excluded(node)) {
+            cache->disturbed = true;
+            partitions_advance(cache, node->view->number);
+        }
         for (uint32_t i = 0; cache && i < cache->partition_count; ++i) {
-            if (node_excluded(node)) {
+            if (node_excluded(node))
                 partition_abandon(&cache->partitions[i]);
-            } else {
-                update_partition(cache, i);
+            else
                 abandon_reservations(cache, i);
-            }
         }
     }
 }

@@ -8,8 +8,11 @@
 
 #include "cache/cache.h"
 
-/* Make one partition by the cache's map. */
-int partitions_make(belay_cache *cache, uint32_t number);
+/* Make one partition by the cache's map. @p fresh: with copies that are empty everywhere. */
+int partitions_make(belay_cache *cache, uint32_t number, bool fresh);
+
+/* Go on to another view, the next one. Under the state lock. */
+void partitions_advance(belay_cache *cache, uint32_t view);
 
 struct partition *partitions_find(belay_node *node, uint16_t number, uint32_t index);
 struct partition *partitions_walk(belay_node *node, const struct partition *before);

@@ -6,6 +6,7 @@
 #include "cache/registry.h"
 
 #include "base/clock.h"
+#include "base/fault.h"
 #include "base/log.h"
 #include "cache/async.h"
 #include "cache/map.h"
@@ -18,6 +19,7 @@
 #include "cache/transaction_locks.h"
 #include "mirror/mirror.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -31,12 +33,12 @@ belay_cache *cache_find(belay_node *node, uint16_t number)
 
 /* ---- Making a cache at this node ---- */
 
-static int make_map(belay_cache *cache, uint32_t from_view)
+static int make_map(belay_cache *cache, uint32_t from, uint32_t until)
 {
     cache->lost = calloc(cache->partition_count, sizeof *cache->lost);
     if (!cache->lost)
         return log_error(BELAY_ERR_NO_MEMORY, "cache %s: no memory for its map", cache->settings.name);
-    int result = map_create(cache, from_view);
+    int result = map_create(cache, from, until);
     for (uint32_t i = 0; result == BELAY_OK && i < cache->partition_count; ++i)
         if (cache_primary(cache, i) == MAP_NOBODY)
             partitions_note_lost(cache, i);
@@ -63,7 +65,7 @@ static int take_block(belay_cache *cache)
     return BELAY_OK;
 }
 
-static int make_partitions(belay_cache *cache)
+static int make_partitions(belay_cache *cache, bool fresh)
 {
     cache->partitions = aligned_alloc(64, (size_t)cache->partition_count * sizeof *cache->partitions);
     if (!cache->partitions)
@@ -71,7 +73,7 @@ static int make_partitions(belay_cache *cache)
                          cache->partition_count);
     memset(cache->partitions, 0, (size_t)cache->partition_count * sizeof *cache->partitions);
     for (uint32_t i = 0; i < cache->partition_count; ++i) {
-        int result = partitions_make(cache, i);
+        int result = partitions_make(cache, i, fresh);
         if (result != BELAY_OK)
             return result;
     }
@@ -104,7 +106,8 @@ static int make_remote_state(belay_cache *cache)
 static void cache_free(belay_cache *cache)
 {
     arena *a = cache->node->arena;
-    atomic_store(&cache->node->caches->caches[cache->number], NULL);
+    if (cache_find(cache->node, cache->number) == cache)
+        atomic_store(&cache->node->caches->caches[cache->number], NULL);
     for (uint32_t i = 0; cache->partitions && i < cache->partition_count; ++i) {
         transactions_destroy(cache->partitions[i].transactions);
         partition_destroy(&cache->partitions[i]);
@@ -125,6 +128,28 @@ static void cache_free(belay_cache *cache)
     free(cache);
 }
 
+/*
+ * It is not opened after all. Progress and answers on their way may know its partitions, so their memory stays; and if holders have
+ * changed meanwhile, peers may still be filling the copies here, so these stay too. Under the state lock.
+ */
+static void retire(belay_cache *cache)
+{
+    struct cache_registry *registry = cache->node->caches;
+    if (cache_find(cache->node, cache->number) == cache)
+        atomic_store(&registry->caches[cache->number], NULL);
+    if (cache->block_first != ARENA_NO_SEGMENT)
+        atomic_store(&arena_header_of(cache->node->arena)->cache_block[cache->number], 0);
+    for (uint32_t i = 0; cache->partitions && i < cache->partition_count; ++i)
+        if (cache->partitions[i].node)
+            partition_retire(&cache->partitions[i], !cache->disturbed);
+    if (cache->block_first != ARENA_NO_SEGMENT && !cache->disturbed) {
+        arena_give(cache->node->arena, cache->block_first, cache->block_segments);
+        cache->block_first = ARENA_NO_SEGMENT;
+    }
+    cache->retired = registry->retired;
+    registry->retired = cache;
+}
+
 /* From here on peers find it. */
 static void publish(belay_cache *cache)
 {
@@ -135,7 +160,11 @@ static void publish(belay_cache *cache)
     atomic_store_explicit(&node->caches->caches[cache->number], cache, memory_order_release);
 }
 
-static int cache_make(belay_node *node, const struct open_answer *agreed, belay_cache **out)
+/*
+ * It was agreed upon in some view. If others came since, those who were faster have gone through them with their copies: so is done here. A
+ * node that joined begins with the present view, and without any copy.
+ */
+static int cache_make(belay_node *node, const struct open_answer *agreed, bool fresh, belay_cache **out)
 {
     belay_cache *cache = calloc(1, sizeof *cache);
     if (!cache)
@@ -150,17 +179,22 @@ static int cache_make(belay_node *node, const struct open_answer *agreed, belay_
     cache->open_count = 1;
     cache_arena_of(node, node->id);  /* make the view of the own arena */
     spin_acquire(&node->state_lock); /* no other view meanwhile */
-    int result = make_map(cache, agreed->view);
+    uint32_t now = node->view->number, until = fresh ? agreed->view : now;
+    int result = make_map(cache, agreed->view, until);
     if (result == BELAY_OK)
         result = take_block(cache);
     if (result == BELAY_OK)
-        result = make_partitions(cache);
+        result = make_partitions(cache, fresh);
     if (result == BELAY_OK)
         result = make_remote_state(cache);
-    if (result != BELAY_OK)
-        cache_free(cache);
-    else
+    if (result == BELAY_OK) {
         publish(cache);
+        for (uint32_t view = until + 1; view <= now; ++view)
+            partitions_advance(cache, view);
+        cache->disturbed = until < now;
+    } else {
+        retire(cache);
+    }
     spin_release(&node->state_lock);
     if (result != BELAY_OK)
         return result;
@@ -170,17 +204,18 @@ static int cache_make(belay_node *node, const struct open_answer *agreed, belay_
 
 /* ---- Opening ---- */
 
-static int ask_coordinator(belay_node *node, const struct cache_settings *settings,
+static int ask_coordinator(belay_node *node, const struct cache_settings *settings, int asked,
                            struct open_answer *agreed)
 {
     union {
         struct open_answer agreed;
-        char text[MISMATCH_TEXT_MAX];
+        char text[OPEN_TEXT_MAX];
     } answer;
     struct waited_call call;
     struct message_header header = {.type = MESSAGE_CACHE_OPEN};
     struct iovec part = part_of(settings, sizeof *settings);
-    waited_call_init(&call, view_first_server(node->view), &answer, sizeof answer);
+    FAULT_POINT("open-before-ask");
+    waited_call_init(&call, asked, &answer, sizeof answer);
     int result = node_call_wait(node, call.call.peer, header, &part, 1, &call, node_deadline(node),
                                 "belay_cache_open");
     if (result == BELAY_ERR_NODE_FAILED)
@@ -188,7 +223,7 @@ static int ask_coordinator(belay_node *node, const struct cache_settings *settin
     if (result == BELAY_ERR_TIMEOUT)
         return log_error(result, "cache %s: not every server has opened it within %u ms", settings->name,
                          node->settings.operation_timeout_ms);
-    if (result == BELAY_ERR_MISMATCH) {
+    if (result != BELAY_OK && call.length > 0) {
         int length = (int)(call.length < sizeof answer.text ? call.length : sizeof answer.text);
         return log_error(result, "%.*s", length, answer.text);
     }
@@ -203,13 +238,14 @@ static int ask_coordinator(belay_node *node, const struct cache_settings *settin
     return BELAY_OK;
 }
 
-static int tell_ready(belay_node *node, uint32_t number, int status)
+static int tell_ready(belay_node *node, const char *name, int asked, int status)
 {
     struct waited_call call;
-    struct ready_request request = {.number = number, .status = status};
+    struct ready_request request = {.status = status};
     struct message_header header = {.type = MESSAGE_CACHE_READY};
     struct iovec part = {&request, sizeof request};
-    waited_call_init(&call, view_first_server(node->view), NULL, 0);
+    snprintf(request.name, sizeof request.name, "%s", name);
+    waited_call_init(&call, asked, NULL, 0);
     return node_call_wait(node, call.call.peer, header, &part, 1, &call, node_deadline(node),
                           "belay_cache_open");
 }
@@ -243,19 +279,24 @@ static int make_or_reopen(belay_node *node, const struct open_answer *agreed, be
     int result = BELAY_OK;
     *cache = reopen(node, agreed->settings.name); /* another thread may have been faster */
     if (!*cache)
-        result = cache_make(node, agreed, cache);
+        result = cache_make(node, agreed, true, cache);
     pthread_mutex_unlock(&node->caches->lock);
     return result;
 }
 
 /* The map of a cache begins with the view that the coordinator saw. */
-static void wait_for_view(belay_node *node, uint32_t number)
+static int wait_for_view(belay_node *node, uint32_t number)
 {
     struct node_wait wait;
     node_wait_begin(&wait, node, node_deadline(node));
-    while (atomic_load_explicit(&node->view->number, memory_order_acquire) < number && node_wait_more(&wait))
-        ;
+    bool in_time = true;
+    while (atomic_load_explicit(&node->view->number, memory_order_acquire) < number && in_time &&
+           !node_excluded(node))
+        in_time = node_wait_more(&wait);
     node_wait_end(&wait);
+    if (node_excluded(node))
+        return node_refuse(node);
+    return in_time ? BELAY_OK : log_error(BELAY_ERR_TIMEOUT, "view %u does not come", number);
 }
 
 static void take_back(belay_cache *cache)
@@ -263,9 +304,45 @@ static void take_back(belay_cache *cache)
     belay_node *node = cache->node;
     pthread_mutex_lock(&node->caches->lock);
     spin_acquire(&node->state_lock); /* peers may ask for it at any moment */
-    cache_free(cache);
+    retire(cache);
     spin_release(&node->state_lock);
     pthread_mutex_unlock(&node->caches->lock);
+}
+
+/* What was made in an earlier try is of no use. */
+static void take_back_name(belay_node *node, const char *name)
+{
+    pthread_mutex_lock(&node->caches->lock);
+    belay_cache *cache = reopen(node, name);
+    pthread_mutex_unlock(&node->caches->lock);
+    if (cache && !cache->ready)
+        take_back(cache);
+    else if (cache)
+        registry_close(cache);
+}
+
+/* Make it, and hear that all have. */
+static int make_with_all(belay_node *node, const struct open_answer *agreed, int asked, belay_cache **out)
+{
+    belay_cache *cache = NULL;
+    const char *name = agreed->settings.name;
+    int result = wait_for_view(node, agreed->view);
+    if (result == BELAY_OK)
+        result = make_or_reopen(node, agreed, &cache);
+    FAULT_POINT("open-made");
+    int ready = node_is_server(node) ? tell_ready(node, name, asked, result) : result;
+    FAULT_POINT("open-ready");
+    if (ready == BELAY_ERR_NODE_FAILED) {
+        if (cache)
+            registry_close(cache); /* it is kept for the next try */
+        return ready;
+    }
+    if (result == BELAY_OK && ready != BELAY_OK)
+        result = log_error(ready, "cache %s: not every server could make its copies: %s", name,
+                           belay_strerror(ready));
+    if (result == BELAY_OK)
+        *out = cache;
+    return result;
 }
 
 /* @return NODE_FAILED: the coordinator is gone, another one is to be asked. */
@@ -273,28 +350,18 @@ static int open_once(belay_node *node, const struct cache_settings *settings, be
 {
     struct open_answer agreed;
     belay_cache *cache = NULL;
-    int result = ask_coordinator(node, settings, &agreed);
-    if (result != BELAY_OK)
+    int asked = view_first_server(node->view);
+    int result = ask_coordinator(node, settings, asked, &agreed);
+    if (result == BELAY_OK)
+        result = make_with_all(node, &agreed, asked, &cache);
+    if (result == BELAY_ERR_NODE_FAILED)
         return result;
-    wait_for_view(node, agreed.view);
-    result = make_or_reopen(node, &agreed, &cache);
-    if (!node_is_server(node)) {
-        if (result == BELAY_OK)
-            *out = cache;
+    if (result != BELAY_OK) {
+        coordinator_note_failed(node, settings, result, log_last_error(), asked);
+        take_back_name(node, settings->name);
         return result;
     }
-    int ready = tell_ready(node, agreed.number, result);
-    if (result != BELAY_OK)
-        return result;
-    if (ready == BELAY_ERR_NODE_FAILED) {
-        registry_close(cache); /* it is kept for the next try */
-        return ready;
-    }
-    if (ready != BELAY_OK) {
-        take_back(cache);
-        return log_error(ready, "cache %s: not every server could make its copies: %s", settings->name,
-                         belay_strerror(ready));
-    }
+    coordinator_note_ready(cache, asked);
     *out = cache;
     return BELAY_OK;
 }
@@ -318,6 +385,7 @@ int registry_open(belay_node *node, const belay_cache_config *config, belay_cach
         return result;
     }
     uint64_t deadline = node_deadline(node);
+    coordinator_forget_failed(node, settings.name);
     do
         result = open_once(node, &settings, out);
     while (result == BELAY_ERR_NODE_FAILED && !node_excluded(node) && clock_now() < deadline);
@@ -363,7 +431,7 @@ int registry_adopt(belay_node *node, const void *bytes, size_t length)
         if (caches[i].number >= BELAY_CACHES_MAX || caches[i].view < 1 ||
             caches[i].view > node->view->number || settings_check_cache(&caches[i].settings) != BELAY_OK)
             return log_error(BELAY_ERR_PROTOCOL, "joining: a malformed list of caches");
-        int result = cache_make(node, &caches[i], &cache);
+        int result = cache_make(node, &caches[i], false, &cache);
         if (result != BELAY_OK)
             return result;
         registry_close(cache); /* nobody here has it open yet */
@@ -414,6 +482,10 @@ void registry_destroy(belay_node *node)
     for (uint16_t i = 0; i < BELAY_CACHES_MAX; ++i)
         if (cache_find(node, i))
             cache_free(cache_find(node, i));
+    for (belay_cache *cache; (cache = registry->retired);) {
+        registry->retired = cache->retired;
+        cache_free(cache);
+    }
     sweep_destroy(node);
     staging_destroy(node);
     serve_free_requests(registry);

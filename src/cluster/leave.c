@@ -4,6 +4,7 @@
  * Leaving together: a node's copies and answers are needed until every live node wants to leave. The coordinator (the
  * oldest live node) collects the wishes and answers them all at once. If it dies, its successor is asked.
  */
+#include "base/fault.h"
 #include "base/log.h"
 #include "cluster/node.h"
 
@@ -17,6 +18,7 @@ static void answer_if_all_want(belay_node *node)
     for (int i = 0; i < node->view->nodes; ++i) {
         if (node->close_calls[i] && view_alive(node->view, i))
             node_reply(node, i, node->close_calls[i], BELAY_OK, NULL, 0);
+        FAULT_POINT("close-between-answers");
         node->close_calls[i] = 0;
     }
 }
@@ -51,6 +53,7 @@ int node_leave(belay_node *node)
     for (;;) {
         struct waited_call call;
         int coordinator = view_coordinator(node->view);
+        FAULT_POINT("close-before-ask");
         waited_call_init(&call, coordinator, NULL, 0);
         int result = node_call_wait(node, coordinator, (struct message_header){.type = MESSAGE_CLOSE}, NULL,
                                     0, &call, 0, "leaving");

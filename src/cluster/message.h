@@ -33,6 +33,7 @@ enum message_type {
     /* cache */
     MESSAGE_CACHE_OPEN,    /* call: settings; answered with the cache's number */
     MESSAGE_CACHE_READY,   /* call: the sender's copies stand; answered when all servers' do */
+    MESSAGE_CACHE_STANDS,  /* to a new coordinator: what the former one has told the sender of a cache */
     MESSAGE_UPDATE,        /* call, or without a call number an asynchronous update */
     MESSAGE_GET,           /* call: read at the primary */
     MESSAGE_RESERVE,       /* call: space for a large value */

@@ -243,6 +243,16 @@ void partition_abandon(struct partition *partition)
     spin_release(&partition->lock);
 }
 
+void partition_retire(struct partition *partition, bool empty)
+{
+    partition_abandon(partition);
+    if (!empty)
+        return;
+    spin_acquire(&partition->lock);
+    partition_give_up_copy(partition);
+    spin_release(&partition->lock);
+}
+
 void partition_count_copies(struct partition *partition, unsigned *complete, unsigned *restoring)
 {
     *complete = partition->ready;

@@ -218,6 +218,10 @@ void partition_begin_anew(struct partition *partition);
 /* This node serves nobody any more. */
 void partition_abandon(struct partition *partition);
 
+/* The cache was not opened after all: nothing is served, whatever is under way ends. @p empty: nobody writes to the copy here, and it is
+ * given up. */
+void partition_retire(struct partition *partition, bool empty);
+
 /* Copies of which this node, the primary, knows. */
 void partition_count_copies(struct partition *partition, unsigned *complete, unsigned *restoring);
 
