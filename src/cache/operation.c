@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "cache/operation.h"
 
+#include "base/fault.h"
 #include "base/log.h"
 #include "cache/transaction_locks.h"
 #include "cache/transaction_recover.h"
@@ -73,8 +74,10 @@ static int split(struct partition *partition, uint64_t hash, uint32_t *failures_
     int result = copy_split(partition->copy, hash, &change);
     if (result == COPY_NEEDS_SEGMENTS)
         return partition_provision(partition, 0, ROOM_FOR_PUT, failures_seen);
+    FAULT_POINT("split-before-push");
     if (result == BELAY_OK)
         partition_push_now(partition, &change);
+    FAULT_POINT("split-after-push");
     return result;
 }
 

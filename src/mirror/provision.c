@@ -10,6 +10,7 @@
  * be what the others wait for.
  */
 #include "base/clock.h"
+#include "base/fault.h"
 #include "base/log.h"
 #include "mirror/mirror_private.h"
 
@@ -88,6 +89,7 @@ static int handle_segments(belay_node *node, int peer, const struct message_head
     spin_acquire(&partition->lock);
     int result = attach_all(partition, held, &request, answer->physical);
     spin_release(&partition->lock);
+    FAULT_POINT("grow-at-backup");
     node_reply(node, peer, header->call, result, answer, result == BELAY_OK ? answer_length : 0);
     free(answer);
     return BELAY_OK;
@@ -172,6 +174,7 @@ static void give_own(struct partition *partition, uint32_t from)
 static int attach_own(struct partition *partition)
 {
     struct provision *provision = &partition->provision;
+    FAULT_POINT("grow-before-own");
     for (uint32_t i = 0; i < provision->count; ++i) {
         int result = copy_attach(partition->copy, provision->first + i, provision->physical[i],
                                  need_of(provision));

@@ -111,6 +111,8 @@ static fabric_ticket push_to(struct partition *partition, struct backup *backup,
             FAULT_POINT("push-before-entry");
         if (push.last && effect->is_word && i > 0)
             FAULT_POINT("push-before-slot");
+        if (change->slot_at == 0 && i > 0)
+            FAULT_POINT("push-structure"); /* in the middle of a split */
         push.waited = (waited && (slot_follows || (push.last && !effect->is_word))) || (push.last && settle);
         write_effect(&push, effect);
         if (!effect->is_word)
