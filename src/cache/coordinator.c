@@ -39,7 +39,7 @@ struct registered {
     int failure;              /* of step 1 */
     char text[OPEN_TEXT_MAX]; /* what is to be said of the failure */
     struct waiter *openers, *readiers;
-    uint8_t *opened, *made; /* by node */
+    uint8_t *opened, *made, *told; /* by node; told: of the failure */
 };
 
 static bool all_servers(const belay_node *node, const uint8_t *have)
@@ -60,6 +60,7 @@ static void registered_free(struct registered *entry)
         }
     free(entry->opened);
     free(entry->made);
+    free(entry->told);
     free(entry);
 }
 
@@ -81,7 +82,8 @@ static struct registered *make_entry(belay_node *node, uint16_t number, int peer
         return NULL;
     entry->opened = calloc((size_t)node->view->nodes, 1);
     entry->made = calloc((size_t)node->view->nodes, 1);
-    if (!entry->opened || !entry->made) {
+    entry->told = calloc((size_t)node->view->nodes, 1);
+    if (!entry->opened || !entry->made || !entry->told) {
         registered_free(entry);
         return NULL;
     }
@@ -141,15 +143,25 @@ static void answer_list(belay_node *node, struct waiter **list, bool servers_onl
     }
 }
 
+/* All who wait; the entry stays until every server has been told, whatever it was told before. */
+static void fail_waiting(belay_node *node, struct registered *entry)
+{
+    const struct waiter *lists[2] = {entry->openers, entry->readiers};
+    for (int i = 0; i < 2; ++i)
+        for (const struct waiter *waiter = lists[i]; waiter; waiter = waiter->next)
+            entry->told[waiter->peer] = 1;
+    answer_list(node, &entry->openers, false, entry->failure, entry->text, strlen(entry->text));
+    answer_list(node, &entry->readiers, false, entry->failure, NULL, 0);
+    if (all_servers(node, entry->told))
+        drop(node, entry);
+}
+
 /* Move the opening on as far as it can go. May drop the entry. */
 static void advance(belay_node *node, struct registered *entry)
 {
     struct open_answer answer = {.number = entry->number, .view = entry->view, .settings = entry->settings};
     if (entry->failure != BELAY_OK) {
-        answer_list(node, &entry->openers, false, entry->failure, entry->text, strlen(entry->text));
-        answer_list(node, &entry->readiers, false, entry->failure, NULL, 0);
-        if (all_servers(node, entry->opened))
-            drop(node, entry);
+        fail_waiting(node, entry);
         return;
     }
     if (!entry->open && all_servers(node, entry->opened)) {
@@ -381,7 +393,7 @@ static void take_failed(belay_node *node, int peer, const struct open_outcome *o
         return;
     entry->failure = outcome->status;
     memcpy(entry->text, outcome->text, sizeof entry->text);
-    entry->opened[peer] = entry->made[peer] = 1;
+    entry->told[peer] = 1;
     advance(node, entry);
 }
 
