@@ -5,7 +5,8 @@
  * it writes at all. The primaries' processors take no part unless a mark says that somebody may be about to change a key.
  *
  * First the mark, then the version: if nobody is prepared to change the key, and after that the version is the old one, then at the
- * time of the first look nobody had shown anything of a transaction that changes this key.
+ * time of the first look nobody had shown anything of a transaction that changes this key. Both must be of one primary: a new one
+ * may have the old version again, of what its predecessor had changed already and has left prepared here.
  */
 #include "base/log.h"
 #include "cache/async.h"
@@ -77,11 +78,15 @@ static enum verdict check_absent(const struct tx_key *key)
 
 static enum verdict check_key(const struct tx_key *key, int *error)
 {
+    const struct view *view = key->cache->node->view;
+    uint32_t number = view->number;
     struct read_result result;
     uint64_t mark;
     if (!transaction_mark(key->cache, key->partition, key->hash, &mark) || mark_prepared(mark) > 0)
         return VERDICT_UNKNOWN;
     int status = lookup_get(key->cache, key->key, key->key_length, NULL, 0, &result);
+    if (view->number != number)
+        return VERDICT_UNKNOWN;
     if (status == BELAY_ERR_NOT_FOUND)
         return key->version ? VERDICT_CHANGED : check_absent(key);
     if (status == BELAY_OK || status == BELAY_ERR_TRUNCATED)
