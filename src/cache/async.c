@@ -74,8 +74,9 @@ int async_send(belay_node *node, int primary, const struct message_header *heade
     }
     uint32_t number = atomic_load_explicit(&sent->issued, memory_order_relaxed) + 1;
     wire->async_number = number;
-    struct iovec parts[3] = {
-        {wire, sizeof *wire}, part_of(key, wire->key_length), part_of(value, value_length)};
+    struct iovec parts[3] = {{wire, wire_update_size(header->flags)},
+                             part_of(key, wire->key_length),
+                             part_of(value, value_length)};
     int result = node_send(node, primary, header, parts, value_length ? 3 : 2, 0);
     if (result == BELAY_OK) {
         atomic_store_explicit(&filter->last[hash % FILTER_SIZE], number, memory_order_relaxed);

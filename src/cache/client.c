@@ -149,6 +149,12 @@ static uint64_t argument_of(const struct operation *operation)
     }
 }
 
+static uint8_t flags_of(bool repeated, const struct wire_update *wire)
+{
+    bool plain = wire->argument == 0 && wire->entry_at == 0;
+    return (uint8_t)((repeated ? WIRE_REPEATED : 0) | (plain ? WIRE_PLAIN : 0));
+}
+
 static int send_async(struct belay_request *request, const struct message_header *header,
                       struct wire_update *wire, size_t value_length)
 {
@@ -187,7 +193,7 @@ static int send_update(struct belay_request *request)
                       operation->kind != OPERATION_FETCH_ADD && operation->value_length > 0;
     size_t value_length = with_value ? operation->value_length : 0;
     struct message_header header = {.type = MESSAGE_UPDATE,
-                                    .flags = operation->repeated ? WIRE_REPEATED : 0,
+                                    .flags = flags_of(operation->repeated, &wire),
                                     .cache = cache->number,
                                     .view = cache->node->view->number};
     if (operation->sync == BELAY_FULL_ASYNC) {
@@ -196,7 +202,7 @@ static int send_update(struct belay_request *request)
             complete(request, result);
         return result;
     }
-    struct iovec parts[3] = {{&wire, sizeof wire},
+    struct iovec parts[3] = {{&wire, wire_update_size(header.flags)},
                              part_of(operation->key, operation->key_length),
                              part_of(operation->value, value_length)};
     request->call = (struct call){.answered = answered};

@@ -202,7 +202,7 @@ static void answer_update(struct request *request)
         FAULT_POINT("reply-before-sum"); /* to do these twice would show */
     if (operation->kind == OPERATION_COMPARE_AND_SET && operation->status == BELAY_OK)
         FAULT_POINT("reply-before-set");
-    node_send(node, request->peer, &header, &part, 1, FABRIC_QUEUE);
+    node_answer(node, request->peer, &header, &part);
     FAULT_POINT("reply-after");
 }
 
@@ -251,13 +251,14 @@ static void prepare_operation(struct request *request)
 static int handle_update(belay_node *node, int peer, const struct message_header *header, const void *body,
                          size_t length)
 {
-    struct wire_update wire;
-    if (length < sizeof wire)
+    struct wire_update wire = {0};
+    size_t wire_size = wire_update_size(header->flags);
+    if (length < wire_size)
         return BELAY_ERR_PROTOCOL;
-    memcpy(&wire, body, sizeof wire);
-    if (!update_valid(&wire, length - sizeof wire))
+    memcpy(&wire, body, wire_size);
+    if (!update_valid(&wire, length - wire_size))
         return BELAY_ERR_PROTOCOL;
-    const unsigned char *key = (const unsigned char *)body + sizeof wire;
+    const unsigned char *key = (const unsigned char *)body + wire_size;
     uint64_t hash = key_hash(key, wire.key_length);
     struct partition *partition = find_primary(node, header->cache, hash);
     struct request *request = partition ? request_new(partition, peer, header) : NULL;

@@ -7,21 +7,31 @@
 #include "copy/keys.h"
 #include "fabric/fabric.h"
 
+#include <stddef.h>
 #include <stdint.h>
 
 /* MESSAGE_UPDATE; then key and, unless it lies in a reservation, value. Answer: struct operation_answer. With
  * header.call 0 it is asynchronous: `async_number` counts the sender's to this primary. header.flags: enum wire_flags. */
-enum wire_flags { WIRE_REPEATED = 1 /* a primary that is lost may have applied it */ };
+enum wire_flags {
+    WIRE_REPEATED = 1, /* a primary that is lost may have applied it */
+    WIRE_PLAIN = 2     /* without the last part, which is 0: a short put is two cache lines */
+};
 
 struct wire_update {
     uint8_t kind, sync;
     uint16_t key_length;
     uint32_t value_length;
+    uint32_t number; /* the client's, for exactly-once */
+    uint32_t async_number;
+    /* Not in a plain one. */
     uint64_t argument; /* COMPARE_AND_SET: version; FETCH_ADD: delta */
     uint64_t entry_at; /* reservation, or 0 */
-    uint32_t number;   /* the client's, for exactly-once */
-    uint32_t async_number;
 };
+
+static inline size_t wire_update_size(uint8_t flags)
+{
+    return flags & WIRE_PLAIN ? offsetof(struct wire_update, argument) : sizeof(struct wire_update);
+}
 
 /* MESSAGE_GET; then the key. Answer: struct wire_value, then up to `wanted` bytes of the value from `from` on. */
 struct wire_get {

@@ -23,28 +23,42 @@ void waited_call_init(struct waited_call *call, int peer, void *answer, size_t c
         .call = {.answered = copy_answer, .peer = peer}, .answer = answer, .capacity = capacity};
 }
 
+static bool register_later(belay_node *node, struct call *call, uint64_t deadline)
+{
+    struct node_wait wait;
+    bool registered = false;
+    node_wait_begin(&wait, node, deadline);
+    while (!registered && node_wait_more(&wait))
+        registered = calls_register(&node->calls, call, true);
+    node_wait_end(&wait);
+    return registered;
+}
+
+static int send_later(belay_node *node, int peer, const struct message_header *header,
+                      const struct iovec *parts, int count, uint64_t deadline)
+{
+    struct node_wait wait;
+    int result = FABRIC_AGAIN;
+    node_wait_begin(&wait, node, deadline);
+    while (result == FABRIC_AGAIN && node_wait_more(&wait))
+        result = node_send(node, peer, header, parts, count, 0);
+    node_wait_end(&wait);
+    return result;
+}
+
 int node_call(belay_node *node, int peer, struct message_header header, const struct iovec *parts, int count,
               struct call *call, uint64_t deadline)
 {
-    struct node_wait wait;
-    int result;
     if (!view_alive(node->view, peer))
         return log_quiet(BELAY_ERR_NODE_FAILED, "node %d is gone", peer);
     call->peer = peer;
     header.view = node->view->number;
-    node_wait_begin(&wait, node, deadline);
-    bool registered;
-    while (!(registered = calls_register(&node->calls, call)) && node_wait_more(&wait))
-        ;
-    if (!registered) {
-        node_wait_end(&wait);
+    if (!calls_register(&node->calls, call, true) && !register_later(node, call, deadline))
         return log_quiet(BELAY_ERR_TIMEOUT, "too many calls in flight");
-    }
     header.call = call->number;
-    while ((result = node_send(node, peer, &header, parts, count, 0)) == FABRIC_AGAIN &&
-           node_wait_more(&wait))
-        ;
-    node_wait_end(&wait);
+    int result = node_send(node, peer, &header, parts, count, 0);
+    if (result == FABRIC_AGAIN)
+        result = send_later(node, peer, &header, parts, count, deadline);
     if (result == BELAY_OK)
         return BELAY_OK;
     if (!calls_cancel(&node->calls, call))
@@ -61,7 +75,7 @@ int node_call_queued(belay_node *node, int peer, struct message_header header, c
     call->peer = peer;
     if (!view_alive(node->view, peer))
         return BELAY_ERR_NODE_FAILED;
-    if (!calls_register(&node->calls, call))
+    if (!calls_register(&node->calls, call, false))
         return log_error(BELAY_ERR_NO_MEMORY, "too many calls in flight");
     header.call = call->number;
     header.view = node->view->number;

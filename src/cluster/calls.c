@@ -5,7 +5,7 @@
 
 #include <stdlib.h>
 
-/* A call number is a slot's index + 1 in the low bits and the slot's generation above. */
+/* A call number is a slot's index + 1 in the low bits, the slot's generation above, and CALL_AWAITED. */
 enum { INDEX_BITS = 15, NO_SLOT = CALLS_MAX };
 
 int calls_create(struct calls *calls)
@@ -25,7 +25,7 @@ void calls_destroy(struct calls *calls)
     calls->slots = NULL;
 }
 
-bool calls_register(struct calls *calls, struct call *call)
+bool calls_register(struct calls *calls, struct call *call, bool awaited)
 {
     spin_acquire(&calls->lock);
     uint32_t index = calls->free_first;
@@ -38,7 +38,8 @@ bool calls_register(struct calls *calls, struct call *call)
     calls->outstanding++;
     slot->generation++;
     slot->call = call;
-    call->number = slot->generation << INDEX_BITS | (index + 1);
+    call->number = (slot->generation << INDEX_BITS & ~CALL_AWAITED) | (index + 1) |
+                   (awaited ? CALL_AWAITED : 0);
     spin_release(&calls->lock);
     return true;
 }

@@ -35,6 +35,8 @@ struct call_slot {
 
 enum { CALLS_MAX = 1 << 14 };
 
+#define CALL_AWAITED (1u << 31) /* in its number: the caller polls until the answer comes */
+
 struct calls {
     spin_lock lock;
     uint32_t free_first;
@@ -46,7 +48,7 @@ int calls_create(struct calls *calls);
 void calls_destroy(struct calls *calls);
 
 /* Register a call. @return false: too many are in flight, make progress first. */
-bool calls_register(struct calls *calls, struct call *call);
+bool calls_register(struct calls *calls, struct call *call, bool awaited);
 
 /* Take a call out by its number, when its answer came. @return NULL if it was given up, or never was one of this peer. */
 struct call *calls_take(struct calls *calls, uint32_t number, int peer);

@@ -178,6 +178,11 @@ int node_send(belay_node *node, int peer, const struct message_header *header, c
     return fabric_send(node->fabric, peer, all, count + 1, flags);
 }
 
+void node_answer(belay_node *node, int peer, const struct message_header *header, const struct iovec *body)
+{
+    node_send(node, peer, header, body, 1, FABRIC_QUEUE | (header->call & CALL_AWAITED ? FABRIC_AWAITED : 0));
+}
+
 void node_reply(belay_node *node, int peer, uint32_t call, int status, const void *body, size_t length)
 {
     if (call == 0)
@@ -185,5 +190,5 @@ void node_reply(belay_node *node, int peer, uint32_t call, int status, const voi
     struct message_header header = {
         .type = MESSAGE_REPLY, .call = call, .status = status, .view = node->view->number};
     struct iovec part = part_of(body, length);
-    node_send(node, peer, &header, &part, 1, FABRIC_QUEUE);
+    node_answer(node, peer, &header, &part);
 }

@@ -35,8 +35,8 @@ enum { NODE_HOOKS_MAX = 12 };
 typedef int (*message_handler)(belay_node *node, int peer, const struct message_header *header,
                                const void *body, size_t length);
 
-/* Called in every round of progress. @return how many things were done. *busy is set while more is to come without any
- * event from the fabric: the progress thread must then not sleep for long. */
+/* Called in the round of progress after a node_attend(), and now and then. @return how many things were done. *busy is set
+ * while more is to come without any event from the fabric: then it is called in the next round too. */
 typedef int (*progress_hook)(belay_node *node, bool *busy);
 
 /* A peer cannot be reached any more; the view without it comes later. */
@@ -155,6 +155,7 @@ int node_send(belay_node *node, int peer, const struct message_header *header, c
 
 /* Answer a call; never fails for lack of room (a lost peer needs no answer). */
 void node_reply(belay_node *node, int peer, uint32_t call, int status, const void *body, size_t length);
+void node_answer(belay_node *node, int peer, const struct message_header *header, const struct iovec *body);
 
 /* Register @p call and send its message, waiting for room until the deadline. For callers, not for handlers.
  * On failure the call is not registered. */

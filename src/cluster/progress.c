@@ -29,22 +29,30 @@ enum {
     ROUNDS_PER_TICK = 256
 };
 
+static int call_hooks(belay_node *node)
+{
+    bool busy = false;
+    int done = 0;
+    atomic_exchange(&node->busy, false); /* whole fence: what was announced before is seen now */
+    if (atomic_load_explicit(&node->calls_end, memory_order_relaxed))
+        done += dispatch_end_calls(node);
+    for (int i = 0; i < node->progress_hook_count; ++i)
+        done += node->progress_hooks[i](node, &busy);
+    if (busy)
+        node_attend(node);
+    return done;
+}
+
 /* Messages are handled wherever the fabric polls, also while a poller leaves or the thread goes to sleep; each takes the state
- * lock for itself. What they leave to the hooks they announce with node_attend(), so that somebody comes back for it. */
+ * lock for itself. What they leave to the hooks they announce with node_attend(); without an announcement the hooks are not
+ * called, since most callers poll for one answer only. */
 int node_progress(belay_node *node)
 {
     int done = fabric_poll(node->fabric);
     if (atomic_load_explicit(&node->self_waiting, memory_order_relaxed))
         done += dispatch_self(node);
-    if (spin_try(&node->state_lock)) {
-        bool busy = false;
-        atomic_store_explicit(&node->busy, false, memory_order_relaxed);
-        if (atomic_load_explicit(&node->calls_end, memory_order_relaxed))
-            done += dispatch_end_calls(node);
-        for (int i = 0; i < node->progress_hook_count; ++i)
-            done += node->progress_hooks[i](node, &busy);
-        if (busy)
-            node_attend(node);
+    if (atomic_load_explicit(&node->busy, memory_order_relaxed) && spin_try(&node->state_lock)) {
+        done += call_hooks(node);
         spin_release(&node->state_lock);
     }
     if (atomic_load_explicit(&node->event_queue.waiting, memory_order_relaxed))
@@ -56,8 +64,7 @@ int node_progress(belay_node *node)
 
 void node_attend(belay_node *node)
 {
-    if (!atomic_load_explicit(&node->busy, memory_order_relaxed))
-        atomic_store_explicit(&node->busy, true, memory_order_relaxed);
+    atomic_store_explicit(&node->busy, true, memory_order_release);
 }
 
 /* Hand over to the progress thread; it sleeps on for ever unless a message comes, so it is woken if the hooks have work. */
@@ -88,9 +95,11 @@ static void sleep_a_little(struct node_wait *wait)
         return;
     }
     wait->about_to_sleep = false;
+    fabric_caller_sleeps(node->fabric);
     leave_polling(node);
     eventcount_sleep(&node->events, wait->announced, CALLER_SLEEP_US);
     fabric_poller_enter(node->fabric);
+    fabric_caller_wakes(node->fabric);
 }
 
 static void awake(struct node_wait *wait)
@@ -113,8 +122,10 @@ bool node_wait_more(struct node_wait *wait)
         sched_yield();
     else
         spin_pause();
-    if (++wait->rounds % ROUNDS_PER_TICK == 0)
+    if (++wait->rounds % ROUNDS_PER_TICK == 0) {
         liveness_tick(wait->node);
+        node_attend(wait->node);
+    }
     return !wait->deadline ||
            (wait->rounds % ROUNDS_PER_CLOCK != 0 && wait->idle_rounds <= ROUNDS_BEFORE_SLEEP) ||
            clock_now() <= wait->deadline;
@@ -141,8 +152,10 @@ static void *progress_thread(void *context)
     uint64_t last_event = clock_now();
     unsigned vain = 0, rounds = 0;
     while (!atomic_load_explicit(&node->stop, memory_order_acquire)) {
-        if (++rounds % ROUNDS_PER_TICK == 0)
+        if (++rounds % ROUNDS_PER_TICK == 0) {
             liveness_tick(node); /* who is always busy must not seem dead */
+            node_attend(node);
+        }
         if (node_progress(node) > 0) {
             vain = 0;
             continue;
@@ -160,6 +173,7 @@ static void *progress_thread(void *context)
         }
         sleep_until_woken(node);
         liveness_tick(node);
+        node_attend(node);
         vain = 0;
     }
     return NULL;

@@ -12,7 +12,7 @@
 #include "fabric/shared_memory.h"
 #include "fabric/transport.h"
 
-/* Written before the node's address is known to anybody, except `attention` and `ends`. */
+/* Written before the node's address is known to anybody, except `attention`, `callers_asleep` and `ends`. */
 struct control {
     uint64_t magic;
     uint64_t incarnation;
@@ -20,6 +20,7 @@ struct control {
     uint32_t peers_max;
     unsigned char proof[FABRIC_PROOF_SIZE];
     _Alignas(RING_LINE) _Atomic uint64_t attention;
+    _Alignas(2 * RING_LINE) _Atomic uint64_t callers_asleep;
     _Alignas(2 * RING_LINE) struct ring_ends ends[]; /* by peer; behind them, from a new page on, the rings */
 };
 

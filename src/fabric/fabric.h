@@ -47,7 +47,7 @@ enum fabric_flags {
     FABRIC_SIGNALED = 1, /* write: somebody will wait for this ticket. Reads are always waited for */
     FABRIC_QUEUE = 2,    /* send: take the message even if the peer has no room now (answers) */
     FABRIC_MORE = 4,     /* more to the same peer follows at once: the doorbell may wait for it */
-    FABRIC_AWAITED = 8   /* send: a thread of the peer polls until this message comes: it needs no waking */
+    FABRIC_AWAITED = 8 /* send: a thread of the peer polls until this message comes, or says that it sleeps */
 };
 
 enum fabric_peer_state {
@@ -165,11 +165,16 @@ int fabric_poll(fabric *f);
  * timeout (milliseconds; -1: none). A thread that polls by itself brackets its polling with fabric_poller_enter() and
  * fabric_poller_leave(): meanwhile senders need not wake the sleeping progress thread; leave() hands over to it without a
  * system call unless something has arrived.
+ *
+ * Who polls until a message comes that its peer sends with FABRIC_AWAITED says fabric_caller_sleeps() before it leaves, if it
+ * stops polling before: for the sender of such a message does not ask who polls, since the answer changes with each call.
  */
 int fabric_sleep(fabric *f, int timeout_ms);
 void fabric_wake(fabric *f);
 void fabric_poller_enter(fabric *f);
 void fabric_poller_leave(fabric *f);
+void fabric_caller_sleeps(fabric *f);
+void fabric_caller_wakes(fabric *f);
 
 void fabric_stats(const fabric *f, struct fabric_stats *stats);
 

@@ -14,6 +14,9 @@
  * The poll of d must have been a whole one. If another thread is in fabric_poll(), it may have passed the place already, so
  * the thread does not go to sleep; a leaving poller wakes it.
  *
+ * An awaited message: its receiver polls, or counts itself in `callers_asleep` (c') before it leaves, and then somebody polls once
+ * more (d) as above. The sender reads that count instead of the word (b): if it is 0, d sees the message, else it reads the word.
+ *
  * The wake pipe is emptied by the sleeper only, after its sleep is over (the word says so): a byte that was written for a
  * sleep can not be taken while this sleep goes on. So one byte per sleep suffices.
  */
@@ -147,6 +150,16 @@ void fabric_poller_leave(fabric *f)
     fabric_wake(f);
 }
 
+void fabric_caller_sleeps(fabric *f)
+{
+    atomic_fetch_add(f->callers_asleep, 1);
+}
+
+void fabric_caller_wakes(fabric *f)
+{
+    atomic_fetch_sub(f->callers_asleep, 1);
+}
+
 /* ---- Sleeping ------------------------------------------------------------------------------------------------- */
 
 /* Announce the sleep. @return false if there is something to do instead. */
@@ -212,6 +225,7 @@ int progress_create(fabric *f)
     f->wake = (struct fabric_source){.descriptor = ends[0], .ready = woken};
     f->wake_writer = ends[1];
     f->attention = &f->attention_private;
+    f->callers_asleep = &f->callers_asleep_private;
     return fabric_watch(f, &f->wake);
 }
 

@@ -44,7 +44,7 @@ struct shm_link {
     struct queued_message *first, *last; /* what the ring had no room for, in order */
 
     /* The peer's attention, and how to draw it. */
-    const _Atomic uint64_t *attention;
+    const _Atomic uint64_t *attention, *callers_asleep;
     _Atomic uint64_t woken; /* the sleep that was ended already: its word */
     int wake_writer;
 
@@ -99,9 +99,11 @@ static size_t size_of_control(uint32_t peers_max)
  * once more (fabric_sleep, fabric_poller_leave). With a full fence between on both sides, one of them sees the other.
  * The word is unique to one sleep, so one byte per sleep and link is enough: a byte is taken only after its sleep is over.
  */
-static void wake_if_asleep(struct shm_link *link)
+static void wake_if_asleep(struct shm_link *link, bool awaited)
 {
     fence_full();
+    if (awaited && !atomic_load_explicit(link->callers_asleep, memory_order_relaxed))
+        return;
     uint64_t word = atomic_load_explicit(link->attention, memory_order_relaxed);
     if (!attention_needs_wake(word) || atomic_load_explicit(&link->woken, memory_order_relaxed) == word)
         return;
@@ -159,7 +161,7 @@ static int drain_queue(struct shm_link *link)
     }
     spin_release(&link->lock);
     if (moved)
-        wake_if_asleep(link);
+        wake_if_asleep(link, false);
     return moved;
 }
 
@@ -180,8 +182,8 @@ static int shm_send(struct fabric_link *base, const struct iovec *parts, int cou
     spin_release(&link->lock);
 
     /* With a full ring earlier messages may still wait for the wake-up that FABRIC_MORE put off. */
-    if (!(flags & (FABRIC_MORE | FABRIC_AWAITED)) || queued || result)
-        wake_if_asleep(link);
+    if (!(flags & FABRIC_MORE) || queued || result)
+        wake_if_asleep(link, (flags & FABRIC_AWAITED) && !queued && !result);
     /* The peer may have made room before it could see that we wait for it. */
     if (queued)
         drain_queue(link);
@@ -269,7 +271,7 @@ static void hang_up(struct shm_link *link)
     spin_release(&link->lock);
     if (first_time) {
         fabric_unwatch(link->base.fabric, &link->death);
-        wake_if_asleep(link);
+        wake_if_asleep(link, false);
     }
 }
 
@@ -300,7 +302,7 @@ static int poll_link(struct shm_link *link)
         case RING_MESSAGE:
             fabric_deliver(f, link->base.peer, message, length);
             if (ring_release(&link->reader, length))
-                wake_if_asleep(link);
+                wake_if_asleep(link, false);
             break;
         case RING_END: lose(link, fabric_left); break;
         case RING_MALFORMED:
@@ -497,6 +499,7 @@ static int open_link(struct shm_link *link, const struct fabric_card *card, cons
         return result;
     link->control = control;
     link->attention = &link->control->attention;
+    link->callers_asleep = &link->control->callers_asleep;
     result = check_control(link, card, part);
     if (!result)
         result = map_of_peer(part, part->region_file, card->region_size, card->region_size, &link->base.map);
@@ -624,6 +627,7 @@ static int shm_create(fabric *f, struct fabric_transport **out)
         return result;
     }
     f->attention = &shm->control->attention;
+    f->callers_asleep = &shm->control->callers_asleep;
     *out = &shm->base;
     return BELAY_OK;
 }

@@ -145,6 +145,11 @@ void fabric_unwatch(fabric *f, struct fabric_source *source);
 #define ATTENTION_SLEEP        (1ull << 17) /* bits 17-63: number of this sleep */
 #define ATTENTION_POLLERS_MASK (ATTENTION_ASLEEP - 1)
 
+/*
+ * Beside it: how many callers have stopped to poll for a message that they await. As long as it is 0 the sender of an
+ * awaited message need not read the word, which its receiver changes with each call: the line would go back and forth.
+ */
+
 static inline bool attention_needs_wake(uint64_t word)
 {
     return (word & (ATTENTION_ASLEEP | ATTENTION_POLLERS_MASK)) == ATTENTION_ASLEEP;
@@ -171,6 +176,7 @@ struct fabric {
     size_t region_size;
     struct fabric_thread_counts *thread_counts;
     _Atomic uint64_t *attention;          /* in the control memory where there is shm */
+    _Atomic uint64_t *callers_asleep;     /* likewise */
     struct fabric_transport *shm, *verbs; /* NULL: not set up */
     struct fabric_handler handler;
 
@@ -182,7 +188,7 @@ struct fabric {
     int epoll;
     struct fabric_source wake; /* the read end of the wake pipe */
     int wake_writer;           /* its write end; peers of this host open it too */
-    _Atomic uint64_t attention_private;
+    _Atomic uint64_t attention_private, callers_asleep_private;
     pthread_mutex_t table_lock; /* of changes to links and the list of retired ones */
     struct fabric_link *retired;
 

@@ -19,7 +19,6 @@ struct verbs_operation {
     enum ibv_wr_opcode opcode;
     uint32_t length;
     bool signalled;
-    bool awaited;           /* a message that needs not end the peer's sleep */
     bool copied;            /* the bytes are given as parts, else they lie at local in the own region */
     uint64_t remote_offset; /* not for messages */
     void *local;

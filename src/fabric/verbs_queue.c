@@ -211,7 +211,7 @@ static void prepare(struct verbs_link *link, const struct verbs_operation *opera
                                  .opcode = operation->opcode};
     if (operation->opcode == IBV_WR_SEND_WITH_IMM) {
         work->imm_data = htonl(immediate);
-        work->send_flags = operation->awaited ? 0 : IBV_SEND_SOLICITED;
+        work->send_flags = IBV_SEND_SOLICITED;
     } else {
         work->wr.rdma.remote_addr = queue->remote_base + operation->remote_offset;
         work->wr.rdma.rkey = queue->rkey;
@@ -380,10 +380,8 @@ static bool send_has_no_room(const struct verbs_link *link)
 int verbs_send(struct fabric_link *base, const struct iovec *parts, int count, size_t length, unsigned flags)
 {
     struct verbs_link *link = verbs_link_of(base);
-    struct verbs_operation operation = {.opcode = IBV_WR_SEND_WITH_IMM,
-                                        .length = (uint32_t)length,
-                                        .copied = true,
-                                        .awaited = flags & FABRIC_AWAITED};
+    struct verbs_operation operation = {
+        .opcode = IBV_WR_SEND_WITH_IMM, .length = (uint32_t)length, .copied = true};
     int result;
     spin_acquire(&link->lock);
     if (!link->closed && !(flags & FABRIC_QUEUE) && send_has_no_room(link)) {
