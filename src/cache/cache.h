@@ -8,6 +8,7 @@
 #ifndef BELAY_CACHE_H
 #define BELAY_CACHE_H
 
+#include "cache/ahead.h"
 #include "cache/counters.h"
 #include "cache/timings.h"
 #include "cluster/node.h"
@@ -111,6 +112,7 @@ struct cache_registry {
     belay_cache *_Atomic caches[BELAY_CACHES_MAX];
     struct peer_arena *arenas;                       /* by node id */
     struct registered *registered[BELAY_CACHES_MAX]; /* under the state lock */
+    struct messages_ahead ahead;                     /* of ahead.c; under the state lock */
     struct open_outcome *failed[FAILED_OPENS_KEPT];  /* the last ones; under the state lock */
     unsigned failed_count;
     belay_cache *retired;          /* not opened after all: calls on their way know their partitions */

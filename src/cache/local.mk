@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 libbelay_la_SOURCES += \
+    src/cache/ahead.c \
+    src/cache/ahead.h \
     src/cache/async.c \
     src/cache/async.h \
     src/cache/cache.h \

@@ -4,6 +4,7 @@
  * The caches of this node: opening them together with the other nodes, closing, and what concerns all of them.
  */
 #include "cache/registry.h"
+#include "cache/ahead.h"
 
 #include "base/clock.h"
 #include "base/fault.h"
@@ -469,6 +470,7 @@ int registry_create(belay_node *node)
     node->copies_complete = partitions_complete;
     coordinator_register(node);
     serve_register(node);
+    ahead_register(node);
     observe_register(node);
     partitions_register(node);
     return BELAY_OK;

@@ -135,7 +135,10 @@ static int make_fabric(struct assembly *a)
         .device = settings->device[0] ? settings->device : NULL,
         .region_size = arena_size_for(a, settings, verbs),
         .timeout_ms = settings->operation_timeout_ms,
-        .handler = {.message = dispatch_message, .lost = dispatch_lost, .context = node},
+        .handler = {.message = dispatch_message,
+                    .ahead = dispatch_ahead,
+                    .lost = dispatch_lost,
+                    .context = node},
     };
     memcpy(options.secret, a->secret, sizeof options.secret);
     node->verbs = verbs;

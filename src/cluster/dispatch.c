@@ -54,6 +54,19 @@ void dispatch_message(void *context, int peer, const void *message, size_t lengt
         dispatch_lost(node, peer, "it sent a malformed message");
 }
 
+void dispatch_ahead(void *context, int peer, const void *message, size_t length)
+{
+    belay_node *node = context;
+    struct message_header header;
+    (void)peer;
+    if (length < sizeof header || !node->see_ahead)
+        return;
+    memcpy(&header, message, sizeof header);
+    spin_acquire(&node->state_lock);
+    node->see_ahead(node, &header, (const unsigned char *)message + sizeof header, length - sizeof header);
+    spin_release(&node->state_lock);
+}
+
 /* @return false: that was known. */
 static bool lose(belay_node *node, int peer, const char *why)
 {

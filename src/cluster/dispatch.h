@@ -7,6 +7,7 @@
 
 /* The fabric's callbacks; the context is the node. */
 void dispatch_message(void *context, int peer, const void *message, size_t length);
+void dispatch_ahead(void *context, int peer, const void *message, size_t length);
 void dispatch_lost(void *context, int peer, const char *why);
 
 /* Have no more to do with a peer: its link is cut and its calls end. Under the state lock. */

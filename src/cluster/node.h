@@ -106,6 +106,8 @@ struct belay_node {
     /* Answers processes outside, see ask.h. Called in a thread that may wait. */
     int (*answer_question)(belay_node *node, const struct ask_question *question, void **answer,
                            size_t *length);
+    /* A message that will be handled soon, to prefetch what it needs. Under the state lock. */
+    void (*see_ahead)(belay_node *node, const struct message_header *header, const void *body, size_t length);
     /* Is every copy complete, by all that this node can find out? */
     bool (*copies_complete)(belay_node *node);
 

@@ -71,6 +71,8 @@ extern const char fabric_left[];
 struct fabric_handler {
     /* A message arrived. It is valid during the call only, and may come from shared memory: read each field once. */
     void (*message)(void *context, int peer, const void *message, size_t length);
+    /* This message will be handled after a few others: the time to ask for the memory that it will touch. May be NULL. */
+    void (*ahead)(void *context, int peer, const void *message, size_t length);
     /* The peer is lost: its process died, its connection broke, or it broke the protocol. Called once per loss. */
     void (*lost)(void *context, int peer, const char *why);
     void *context;

@@ -107,9 +107,14 @@ void ring_starve(struct ring_writer *writer, bool starved)
     atomic_store_explicit(&writer->ends->starved, starved, memory_order_release);
 }
 
+static const _Atomic uint64_t *header_from(const struct ring_reader *reader, uint64_t position)
+{
+    return (const _Atomic uint64_t *)(const void *)(reader->bytes + (position & RING_MASK));
+}
+
 static const _Atomic uint64_t *next_header(const struct ring_reader *reader)
 {
-    return (const _Atomic uint64_t *)(const void *)(reader->bytes + (reader->position & RING_MASK));
+    return header_from(reader, reader->position);
 }
 
 const _Atomic uint64_t *ring_watch(const struct ring_reader *reader, uint64_t *idle)
@@ -147,6 +152,21 @@ enum ring_event ring_read(struct ring_reader *reader, const void **message, size
     *message = word + 1;
     *length = low;
     return RING_MESSAGE;
+}
+
+bool ring_peek(const struct ring_reader *reader, uint64_t *position, const void **message, size_t *length)
+{
+    if (!reader->opened || *position - reader->position >= RING_SIZE)
+        return false;
+    const _Atomic uint64_t *word = header_from(reader, *position);
+    uint64_t header = atomic_load_explicit(word, memory_order_acquire);
+    uint32_t low = (uint32_t)header & ~HEADER_PRESENT;
+    if (header != header_of(*position, low) || low > FABRIC_MESSAGE_MAX)
+        return false;
+    *message = word + 1;
+    *length = low;
+    *position += size_of(low);
+    return true;
 }
 
 /* The report and the look at `starved` here, and ring_starve() and the look at `consumed` there (in a last round of polling

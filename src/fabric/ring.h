@@ -86,6 +86,10 @@ void ring_starve(struct ring_writer *writer, bool starved);
 /* The next message, if any; it stays valid until ring_release(). What a peer wrote is not trusted: RING_MALFORMED. */
 enum ring_event ring_read(struct ring_reader *reader, const void **message, size_t *length);
 
+/* The message at @p position, which has arrived behind the next one; *position is then the one after it. Tells nothing about
+ * what is wrong: ring_read() will. @return false: there is none. */
+bool ring_peek(const struct ring_reader *reader, uint64_t *position, const void **message, size_t *length);
+
 /* The word that changes when ring_read() has something to say; until then it is @p idle. */
 const _Atomic uint64_t *ring_watch(const struct ring_reader *reader, uint64_t *idle);
 

@@ -21,7 +21,10 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-enum { POLL_BUDGET = 16 /* messages taken from one peer before the next has its turn */ };
+enum {
+    POLL_BUDGET = 16, /* messages taken from one peer before the next has its turn */
+    LOOK_AHEAD = 4    /* messages of a burst that are looked at before they are handled */
+};
 
 struct queued_message {
     struct queued_message *next;
@@ -35,6 +38,8 @@ struct shm_link {
 
     /* The poller's. */
     _Alignas(64) struct ring_reader reader;
+    uint64_t ahead; /* position in the ring of what has not been looked at yet */
+    int seen_ahead; /* messages between */
     struct shm_link *next_arrived;
 
     /* The senders'. */
@@ -290,6 +295,19 @@ static void shm_cut(struct fabric_link *base)
 
 /* ---- Messages in ---------------------------------------------------------------------------------------------- */
 
+/* Not for the first of a burst: most messages come alone. */
+static void look_ahead(struct shm_link *link)
+{
+    fabric *f = link->base.fabric;
+    const void *message;
+    size_t length;
+    if (link->seen_ahead == 0)
+        link->ahead = link->reader.position;
+    for (; link->seen_ahead < LOOK_AHEAD && ring_peek(&link->reader, &link->ahead, &message, &length);
+         ++link->seen_ahead)
+        f->handler.ahead(f->handler.context, link->base.peer, message, length);
+}
+
 static int poll_link(struct shm_link *link)
 {
     fabric *f = link->base.fabric;
@@ -297,10 +315,13 @@ static int poll_link(struct shm_link *link)
     while (handled < POLL_BUDGET && !atomic_load_explicit(&link->base.drained, memory_order_relaxed)) {
         const void *message;
         size_t length;
+        if (handled > 0 && f->handler.ahead)
+            look_ahead(link);
         switch (ring_read(&link->reader, &message, &length)) {
         case RING_EMPTY: return handled;
         case RING_MESSAGE:
             fabric_deliver(f, link->base.peer, message, length);
+            link->seen_ahead -= link->seen_ahead > 0;
             if (ring_release(&link->reader, length))
                 wake_if_asleep(link, false);
             break;

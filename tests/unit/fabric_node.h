@@ -61,7 +61,7 @@ static inline struct fabric_options node_options(struct node *node, int id)
                                    .region_size = REGION,
                                    .secret = "a test's secret",
                                    .timeout_ms = 1000,
-                                   .handler = {node_message, node_lost, node}};
+                                   .handler = {.message = node_message, .lost = node_lost, .context = node}};
 }
 
 static inline void node_open(struct node *node, int id)

@@ -213,6 +213,35 @@ static void malformed_headers_are_found(void **state)
     take(ring, 1, 100);
 }
 
+/* Around the ring several times, so that a message behind the next one also lies behind the ring's end. */
+static void what_comes_behind_can_be_looked_at(void **state)
+{
+    struct ring *ring = *state;
+    const void *message;
+    size_t length;
+    put(ring, 1, 8);
+    take(ring, 1, 8);
+    for (unsigned round = 0; round < 100; ++round) {
+        uint64_t position = ring->reader.position;
+        assert_false(ring_peek(&ring->reader, &position, &message, &length));
+        for (unsigned char n = 0; n < 3; ++n)
+            assert_true(put(ring, n, 1000 + n));
+        for (unsigned char n = 0; n < 3; ++n) {
+            assert_true(ring_peek(&ring->reader, &position, &message, &length));
+            assert_int_equal(length, 1000 + n);
+            assert_int_equal(((const unsigned char *)message)[length - 1], n);
+        }
+        assert_false(ring_peek(&ring->reader, &position, &message, &length));
+        for (unsigned char n = 0; n < 3; ++n)
+            take(ring, n, 1000 + n);
+    }
+    put(ring, 1, 8);
+    uint64_t position = ring->reader.position, before = position;
+    *(uint64_t *)(void *)(ring->bytes + position % RING_SIZE) = UINT64_MAX;
+    assert_false(ring_peek(&ring->reader, &position, &message, &length));
+    assert_int_equal(position, before);
+}
+
 static void the_end_comes_after_all_messages_also_of_a_full_ring(void **state)
 {
     struct ring *ring = *state;
@@ -246,6 +275,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_starved_writer_is_to_be_woken, ring_make, ring_drop),
         cmocka_unit_test_setup_teardown(a_false_report_gains_no_room, ring_make, ring_drop),
         cmocka_unit_test_setup_teardown(malformed_headers_are_found, ring_make, ring_drop),
+        cmocka_unit_test_setup_teardown(what_comes_behind_can_be_looked_at, ring_make, ring_drop),
         cmocka_unit_test_setup_teardown(the_end_comes_after_all_messages_also_of_a_full_ring, ring_make,
                                         ring_drop),
         cmocka_unit_test_setup_teardown(the_end_of_a_ring_that_never_opened_is_seen, ring_make, ring_drop),

@@ -58,13 +58,14 @@ static inline void node_lost(void *context, int peer, const char *why)
 
 static inline struct fabric_options node_options(struct test_node *node, int id, int peers_max)
 {
-    struct fabric_options options = {.node = id,
-                                     .peers_max = peers_max,
-                                     .verbs = true,
-                                     .region_size = REGION_SIZE,
-                                     .secret = "secret of tests",
-                                     .timeout_ms = 10000,
-                                     .handler = {node_message, node_lost, node}};
+    struct fabric_options options = {
+        .node = id,
+        .peers_max = peers_max,
+        .verbs = true,
+        .region_size = REGION_SIZE,
+        .secret = "secret of tests",
+        .timeout_ms = 10000,
+        .handler = {.message = node_message, .lost = node_lost, .context = node}};
     return options;
 }
 
