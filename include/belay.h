@@ -348,6 +348,42 @@ typedef int (*belay_visitor)(belay_bytes key, belay_bytes value, void *context);
  */
 int belay_iterate(belay_cache *cache, int local_only, belay_visitor visit, void *context);
 
+/* ---- Loading ------------------------------------------------------------------------------------------------- */
+
+/*
+ * A loader puts many entries fast: some dozens of them are on their way at once, each to all copies whatever the cache's mode,
+ * while the caller makes the next. Of one thread at a time (else INVALID); several loaders may work side by side.
+ */
+
+typedef struct belay_loader belay_loader; /**< a stream of puts to one cache */
+
+/** Begin to load. @param[out] loader to be released by belay_loader_close(), before the cache. Errors: INVALID, NO_MEMORY. */
+int belay_loader_open(belay_cache *cache, belay_loader **loader);
+
+/**
+ * Set the value of a key, in a while. Key and value may be reused at once. Of several values of one key the last one counts.
+ * @return BELAY_OK: it was taken; else it was not: INVALID, TOO_LARGE, NO_MEMORY, or the error of an entry before, as of
+ * belay_put(), until belay_loader_flush() has told it.
+ */
+int belay_loader_add(belay_loader *loader, const void *key, size_t key_length, const void *value,
+                     size_t value_length);
+
+/** Wait until all entries added are on every copy. @return the first failure since the last flush, else BELAY_OK. */
+int belay_loader_flush(belay_loader *loader);
+
+/** Entries, and bytes of their keys and values. */
+typedef struct belay_load_progress {
+    uint64_t added, added_bytes; /**< taken by belay_loader_add() */
+    uint64_t done, done_bytes;   /**< of these, known to be on every copy */
+    uint64_t failed;             /**< entries that could not be put */
+} belay_load_progress;
+
+/** How far it is. Any thread may ask, also while another one is in a call. */
+int belay_loader_progress(const belay_loader *loader, belay_load_progress *progress);
+
+/** Flush and release. @p loader may be NULL. @return as belay_loader_flush(); it is released also then, but not if INVALID. */
+int belay_loader_close(belay_loader *loader);
+
 /* ---- Asynchronous forms -------------------------------------------------------------------------------------- */
 
 /* The buffers and *value_length must stay valid until the request completes. On failure to begin, no request. */

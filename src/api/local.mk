@@ -4,6 +4,7 @@ libbelay_la_SOURCES += \
     src/api/check.h \
     src/api/failure.c \
     src/api/figures.c \
+    src/api/loader.c \
     src/api/many_keys.c \
     src/api/node.c \
     src/api/one_key.c \

@@ -12,6 +12,8 @@ libbelay_la_SOURCES += \
     src/cache/counters.h \
     src/cache/large.c \
     src/cache/large.h \
+    src/cache/loader.c \
+    src/cache/loader.h \
     src/cache/lookup.c \
     src/cache/lookup.h \
     src/cache/lookup_remote.c \

@@ -240,6 +240,43 @@ module belay_calls
         end function
     end interface
 
+    ! ---- Loading
+
+    interface
+        function belay_loader_open(cache, loader) bind(C, name='belay_loader_open') result(result)
+            import :: belay_cache, belay_loader, c_int
+            type(belay_cache), value :: cache
+            type(belay_loader), intent(inout) :: loader
+            integer(c_int) :: result
+        end function
+
+        function belay_loader_add(loader, key, value) bind(C, name='belay_fortran_loader_add') result(result)
+            import :: belay_loader, c_int
+            type(belay_loader), value :: loader
+            type(*), dimension(..), intent(in) :: key, value
+            integer(c_int) :: result
+        end function
+
+        function belay_loader_flush(loader) bind(C, name='belay_loader_flush') result(result)
+            import :: belay_loader, c_int
+            type(belay_loader), value :: loader
+            integer(c_int) :: result
+        end function
+
+        function belay_loader_progress(loader, progress) bind(C, name='belay_loader_progress') result(result)
+            import :: belay_load_progress, belay_loader, c_int
+            type(belay_loader), value :: loader
+            type(belay_load_progress), intent(inout) :: progress
+            integer(c_int) :: result
+        end function
+
+        function belay_loader_close(loader) bind(C, name='belay_loader_close') result(result)
+            import :: belay_loader, c_int
+            type(belay_loader), value :: loader
+            integer(c_int) :: result
+        end function
+    end interface
+
     ! ---- Asynchronous forms
 
     interface

@@ -37,6 +37,7 @@ belay_get_item belay_fortran_get_item(const CFI_cdesc_t *key, const CFI_cdesc_t 
 belay_put_item belay_fortran_put_item(const CFI_cdesc_t *key, const CFI_cdesc_t *value);
 int belay_fortran_get_all(belay_cache *cache, const CFI_cdesc_t *items);
 int belay_fortran_put_all(belay_cache *cache, const CFI_cdesc_t *items, const belay_write_options *options);
+int belay_fortran_loader_add(belay_loader *loader, const CFI_cdesc_t *key, const CFI_cdesc_t *value);
 int belay_fortran_put_nb(belay_cache *cache, const CFI_cdesc_t *key, const CFI_cdesc_t *value,
                          belay_request **request, const belay_write_options *options);
 int belay_fortran_get_nb(belay_cache *cache, const CFI_cdesc_t *key, const CFI_cdesc_t *buffer,

@@ -72,6 +72,11 @@ module belay_types
         type(c_ptr) :: handle = c_null_ptr
     end type
 
+    type, bind(C) :: belay_loader
+        private
+        type(c_ptr) :: handle = c_null_ptr
+    end type
+
     type, bind(C) :: belay_tx
         private
         type(c_ptr) :: handle = c_null_ptr
@@ -198,6 +203,14 @@ module belay_types
         integer(c_int) :: node = 0
         integer(c_int) :: partition = 0
         character(kind=c_char) :: cache(BELAY_CACHE_NAME_MAX + 1) = c_null_char
+    end type
+
+    type, bind(C) :: belay_load_progress
+        integer(c_int64_t) :: added = 0
+        integer(c_int64_t) :: added_bytes = 0
+        integer(c_int64_t) :: done = 0
+        integer(c_int64_t) :: done_bytes = 0
+        integer(c_int64_t) :: failed = 0
     end type
 
     type, bind(C) :: belay_partition_state

@@ -17,8 +17,29 @@ contains
         call versions(cache)
         call sums(cache)
         call many(cache)
+        call loaded(cache)
         call begun(node, cache)
         call places(node, cache)
+    end subroutine
+
+    subroutine loaded(cache)
+        type(belay_cache), intent(in) :: cache
+        type(belay_loader) :: loader
+        type(belay_load_progress) :: progress
+        integer :: i, value
+        call expect(belay_loader_open(cache, loader), BELAY_OK, 'loader_open')
+        do i = 1, 200
+            call expect(belay_loader_add(loader, [own_rank, 300, i], 5 * i), BELAY_OK, 'loader_add')
+        end do
+        call expect(belay_loader_flush(loader), BELAY_OK, 'loader_flush')
+        call expect(belay_loader_progress(loader, progress), BELAY_OK, 'loader_progress')
+        call check(progress%added == 200 .and. progress%done_bytes == 200 * 16, 'progress counts')
+        call expect(belay_loader_close(loader), BELAY_OK, 'loader_close')
+        do i = 1, 200
+            call expect(belay_get(cache, [own_rank, 300, i], value), BELAY_OK, 'get what was loaded')
+            call check(value == 5 * i, 'the value loaded')
+            call expect(belay_remove(cache, [own_rank, 300, i]), BELAY_OK, 'remove what was loaded')
+        end do
     end subroutine
 
     subroutine conditions(cache)

@@ -127,6 +127,7 @@ static void test_cache(const struct subject *s, bool brief)
     test_stats(s);
     test_clear(s);
     test_overrides(s, brief);
+    test_loading(s);
     test_sharing(s);
     test_arguments(s);
     settle(s);

@@ -38,6 +38,7 @@ void settle(const struct subject *s);
 void test_one_key(const struct subject *s, const belay_write_options *options);
 void test_sizes(const struct subject *s, size_t longest);
 void test_many_keys(const struct subject *s, const belay_write_options *options);
+void test_loading(const struct subject *s);
 void test_requests(const struct subject *s, const belay_write_options *options);
 void test_sharing(const struct subject *s);
 void test_iteration(const struct subject *s);
