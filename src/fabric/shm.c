@@ -280,10 +280,12 @@ static void hang_up(struct shm_link *link)
     }
 }
 
-static void lose(struct shm_link *link, const char *why)
+/* @return false: it was lost before. */
+static bool lose(struct shm_link *link, const char *why)
 {
-    fabric_link_lose(&link->base, why);
+    bool first_time = fabric_link_lose(&link->base, why);
     hang_up(link);
+    return first_time;
 }
 
 static void shm_cut(struct fabric_link *base)
@@ -325,12 +327,11 @@ static int poll_link(struct shm_link *link)
             if (ring_release(&link->reader, length))
                 wake_if_asleep(link, false);
             break;
-        case RING_END: lose(link, fabric_left); break;
+        case RING_END: return handled + lose(link, fabric_left);
         case RING_MALFORMED:
             fabric_count(&f->counts.malformed);
             log_warn("node %d broke the message ring and is cut off", link->base.peer);
-            lose(link, "it sent a malformed message");
-            break;
+            return handled + lose(link, "it sent a malformed message");
         }
         ++handled;
     }

@@ -453,6 +453,24 @@ static void cut_the_sender(struct node *node, int peer, const void *message, siz
     fabric_cut(node->f, peer);
 }
 
+/* A peer that said that it would go, and went: the end in its ring is found when it has been cut off already. */
+static void a_peer_that_is_cut_off_after_it_has_left_is_drained(void **state)
+{
+    (void)state;
+    struct node nodes[2];
+    pair_open(nodes);
+    assert_int_equal(node_send(&nodes[0], 1, "x", 1, 0), BELAY_OK);
+    fabric_cut(nodes[0].f, 1);
+    fabric_cut(nodes[1].f, 0);
+    for (int i = 0; i < 10; ++i)
+        fabric_poll(nodes[1].f);
+    assert_true(fabric_drained(nodes[1].f, 0));
+    assert_int_equal(fabric_poll(nodes[1].f), 0);
+    assert_int_equal(nodes[1].received, 1);
+    assert_int_equal(nodes[1].lost, 0);
+    pair_close(nodes);
+}
+
 /* What had arrived is still heard, what comes later is not. */
 static void a_peer_that_is_cut_off_is_heard_no_more_and_knows_it(void **state)
 {
@@ -793,6 +811,7 @@ int main(void)
         cmocka_unit_test(a_message_is_handled_after_the_writes_before_it),
         cmocka_unit_test(a_peer_that_sends_malformed_messages_is_cut_off),
         cmocka_unit_test(a_peer_that_leaves_is_lost_after_its_last_message),
+        cmocka_unit_test(a_peer_that_is_cut_off_after_it_has_left_is_drained),
         cmocka_unit_test(a_peer_that_is_cut_off_is_heard_no_more_and_knows_it),
         cmocka_unit_test(the_death_of_a_process_ends_a_sleep),
         cmocka_unit_test(the_death_of_a_process_is_seen_by_polling),
