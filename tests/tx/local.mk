@@ -18,3 +18,6 @@ tests_tx_buffers_LDADD = $(TEST_LIBS)
 
 check_PROGRAMS += tests/tx/histories
 tests_tx_histories_LDADD = $(TEST_LIBS)
+
+check_PROGRAMS += tests/tx/turns
+tests_tx_turns_LDADD = $(TEST_LIBS)

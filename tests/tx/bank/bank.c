@@ -172,15 +172,19 @@ void bank_work(struct bank *bank, unsigned snapshots, uint64_t until)
 
 int64_t bank_money(struct bank *bank)
 {
+    uint64_t until = job_clock() + 20 * 1000000000ull;
     int64_t sum = 0;
-    for (unsigned account = 0; account < ACCOUNTS; ++account) {
-        int64_t money = 0;
-        size_t length;
-        int result = belay_get(cache_of(bank, account), &account, sizeof account, &money, sizeof money,
-                               &length);
-        CHECK(result == BELAY_OK || result == BELAY_ERR_NOT_FOUND, "%s", belay_strerror(result));
-        sum += result == BELAY_OK ? money : 0;
+    int result = BELAY_ERR_CONFLICT;
+    while (result == BELAY_ERR_CONFLICT && job_clock() < until) {
+        belay_tx *tx;
+        if (!CHECK_OK(belay_tx_begin(bank->node, BELAY_OPTIMISTIC, BELAY_SERIALIZABLE, 0, &tx)))
+            return 0;
+        result = sum_within(bank, tx, &sum);
+        int committed = belay_tx_commit(tx);
+        result = result == BELAY_OK ? committed : result;
+        CHECK_OK(belay_tx_close(tx));
     }
+    CHECK(result == BELAY_OK, "%s: %s", belay_strerror(result), belay_last_error());
     return sum;
 }
 

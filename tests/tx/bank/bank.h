@@ -31,7 +31,7 @@ void bank_fill(struct bank *bank);
 /* Transfers, and @p snapshots percent of snapshots, until job_clock() is @p until. */
 void bank_work(struct bank *bank, unsigned snapshots, uint64_t until);
 
-/* What there is in all, by plain reads; nobody moves money now. */
+/* What there is in all, in one snapshot; nobody moves money now, but what dead nodes have begun may still be coming to its end. */
 int64_t bank_money(struct bank *bank);
 
 /* Nothing is locked any more: a plain write of every key goes through. The accounts are gone then. */

@@ -5,6 +5,8 @@
  */
 #include "bank.h"
 
+static uint64_t all_committed, all_snapshots; /* at rank 0 */
+
 static void tell(const struct bank *bank, const char *name)
 {
     uint64_t committed = job_sum(bank->committed), snapshots = job_sum(bank->snapshots);
@@ -17,7 +19,8 @@ static void tell(const struct bank *bank, const char *name)
         "torn state",
         name, (unsigned long long)committed, (unsigned long long)conflicts, (unsigned long long)timeouts,
         (unsigned long long)snapshots, (unsigned long long)torn);
-    CHECK(committed > 0 && snapshots > 0, "nothing was tested");
+    all_committed += committed;
+    all_snapshots += snapshots;
 }
 
 static void run(struct bank *bank, belay_sync sync, unsigned backups, const char *name, double seconds)
@@ -59,6 +62,7 @@ int main(int argc, char **argv)
     run(&bank, BELAY_PRIMARY_SYNC, 1, "primary_sync", job.seconds / 4);
     run(&bank, BELAY_FULL_ASYNC, 2, "full_async", job.seconds / 4);
     run(&bank, BELAY_FULL_SYNC, 0, "no_backups", job.seconds / 4);
+    CHECK(job.rank != 0 || (all_committed > 0 && all_snapshots > 0), "nothing was tested");
     job_close(bank.node);
     return job_end(&job);
 }
