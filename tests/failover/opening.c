@@ -28,7 +28,7 @@ struct scene {
 
 static int open_cache(struct scene *s, const char *what, int number)
 {
-    char name[16];
+    char name[24];
     bool last = s->job.rank == s->job.ranks - 1;
     belay_cache_config config = {
         .name = name, .backups = 1, .partitions = 16, .write_synchronization_mode = BELAY_FULL_SYNC};
