@@ -37,6 +37,7 @@ include tests/fortran/local.mk
 include tests/mpi/stage.mk
 include tests/failover/join.mk
 include tests/failover/local.mk
+include tests/hostile/local.mk
 include tests/mpi/local.mk
 include tests/tx/local.mk
 
