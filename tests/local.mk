@@ -17,6 +17,9 @@ tests_unit_test_settings_xml_LDADD = $(UNIT_LIBS)
 check_PROGRAMS += tests/unit/test_spin
 tests_unit_test_spin_LDADD = $(UNIT_LIBS)
 
+check_PROGRAMS += tests/unit/test_process
+tests_unit_test_process_LDADD = $(UNIT_LIBS)
+
 check_PROGRAMS += tests/unit/test_linearizability
 tests_unit_test_linearizability_LDADD = libtests.la $(CMOCKA_LIBS)
 

@@ -25,6 +25,10 @@ int process_watch(const struct process *process, int *pidfd);
 /* Has it ended? It will never run again then. */
 bool process_ended(int pidfd);
 
+/* The same, or it is about to: no thread of it will run its own code again, but the kernel still takes its memory and devices
+ * apart, which can last a hundred times as long as all that others have to agree on. */
+bool process_is_over(int pidfd, pid_t pid);
+
 /* End it, hung or not. It may live on for a moment. */
 int process_kill(int pidfd);
 

@@ -35,6 +35,8 @@ libbelay_la_SOURCES += \
     src/cache/serve.h \
     src/cache/staging.c \
     src/cache/staging.h \
+    src/cache/standby.c \
+    src/cache/standby.h \
     src/cache/sweep.c \
     src/cache/sweep.h \
     src/cache/timings.c \

@@ -188,12 +188,13 @@ static int find_page(struct lookup *lookup)
 static int take_descriptor(struct lookup *lookup)
 {
     memcpy(&lookup->descriptor, staged(lookup, STAGE_ENTRY), sizeof lookup->descriptor);
+    if (!lookup->descriptor
+             .serving) /* or it is empty: the peer does not know yet that it holds the partition */
+        return finish(lookup, READ_AGAIN);
     if (lookup->descriptor.cache != lookup->cache->number ||
         lookup->descriptor.partition != lookup->partition)
         return finish(lookup, log_error(BELAY_ERR_PROTOCOL, "node %d does not hold partition %u",
                                         lookup->peer, lookup->partition));
-    if (!lookup->descriptor.serving)
-        return finish(lookup, READ_AGAIN);
     keep_descriptor(lookup);
     return find_page(lookup);
 }

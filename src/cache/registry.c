@@ -15,6 +15,7 @@
 #include "cache/partitions.h"
 #include "cache/serve.h"
 #include "cache/staging.h"
+#include "cache/standby.h"
 #include "cache/sweep.h"
 #include "cache/transaction_coordinator.h"
 #include "cache/transaction_locks.h"
@@ -193,6 +194,7 @@ static int cache_make(belay_node *node, const struct open_answer *agreed, bool f
         for (uint32_t view = until + 1; view <= now; ++view)
             partitions_advance(cache, view);
         cache->disturbed = until < now;
+        standby_wanted(node);
     } else {
         retire(cache);
     }
@@ -473,6 +475,7 @@ int registry_create(belay_node *node)
     ahead_register(node);
     observe_register(node);
     partitions_register(node);
+    standby_register(node);
     return BELAY_OK;
 }
 

@@ -120,12 +120,17 @@ static uint64_t heard_by_majority(const belay_node *node)
 
 /* ---- Processes of this host ---- */
 
+static bool is_over(const struct peer_life *life)
+{
+    return process_is_over(life->pidfd, life->pid);
+}
+
 static void watch_process(belay_node *node, int peer, uint64_t now)
 {
     struct peer_life *life = life_of(node, peer);
     if (life->kill_at == 0)
         return;
-    if (process_ended(life->pidfd)) {
+    if (is_over(life)) {
         life->kill_at = 0;
         membership_suspect(node, peer, true, true);
     } else if (now >= life->kill_at) {
@@ -138,7 +143,7 @@ static void watch_process(belay_node *node, int peer, uint64_t now)
 bool liveness_dead_for_certain(belay_node *node, int peer)
 {
     const struct peer_life *life = life_of(node, peer);
-    return life->pidfd >= 0 && process_ended(life->pidfd);
+    return life->pidfd >= 0 && is_over(life);
 }
 
 void liveness_expect_end(belay_node *node, int peer)
@@ -248,7 +253,7 @@ bool liveness_end(belay_node *node, const struct node_set *left_out)
     bool ended = true;
     for (int peer = 0; peer < node->view->nodes; ++peer) {
         struct peer_life *life = life_of(node, peer);
-        if (!node_set_has(left_out, peer) || life->pidfd < 0 || process_ended(life->pidfd) ||
+        if (!node_set_has(left_out, peer) || life->pidfd < 0 || is_over(life) ||
             node_set_has(&node->membership.departed, peer))
             continue;
         if (!life->killed) {
@@ -256,7 +261,7 @@ bool liveness_end(belay_node *node, const struct node_set *left_out)
             process_kill(life->pidfd);
             life->killed = true;
         }
-        ended = ended && process_ended(life->pidfd);
+        ended = ended && is_over(life);
     }
     return ended;
 }
@@ -289,8 +294,10 @@ int liveness_add(belay_node *node, int peer, const struct process *process, bool
     life->heard_at = clock_now();
     life->silent_allowed = manual;
     life->view = node->view->number;
-    if (node->view->members[peer].host == node->view->members[node->id].host)
+    if (node->view->members[peer].host == node->view->members[node->id].host) {
+        life->pid = process->pid;
         return process_watch(process, &life->pidfd);
+    }
     node->liveness.several_hosts = true;
     atomic_store(&node->guarded, true);
     return BELAY_OK;

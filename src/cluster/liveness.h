@@ -23,6 +23,7 @@
 
 struct peer_life {
     int pidfd;              /* -1: on another host */
+    pid_t pid;              /* of this host */
     bool silent_allowed;    /* makes progress by hand: silence says nothing */
     bool killed;            /* because it is left out; it may take a while to end */
     unsigned missed;        /* own beats since it was heard */

@@ -44,7 +44,7 @@ static bool grow(struct applied *applied)
 int applied_note(copy *c, uint64_t entry_at, const struct entry_header *header)
 {
     bool change = header->kind == ENTRY_VALUE || header->kind == ENTRY_REMOVE;
-    if (!change || header->client == 0 || header->number == 0 || !check_entry(c, entry_at))
+    if (!change || header->client == 0 || header->number == 0 || !check_whole(c, entry_at))
         return BELAY_OK;
     struct applied *applied = &c->applied;
     if (2 * applied->count >= applied->capacity && !grow(applied))

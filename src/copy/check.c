@@ -28,6 +28,14 @@ const struct entry_header *check_entry(const copy *c, uint64_t entry_at)
     return header->seal == entry_seal(&c->view, c->descriptor, entry_at, header) ? header : NULL;
 }
 
+bool check_whole(const copy *c, uint64_t entry_at)
+{
+    const struct entry_header *header = entry_at_address(c, entry_at);
+    return (header->kind == ENTRY_VALUE &&
+            index_slot_of(c, entry_hash(c, entry_at), entry_at) != NO_ADDRESS) ||
+           check_entry(c, entry_at);
+}
+
 /* Is the slot where its entry's key belongs, and does it say the truth about it? */
 static bool slot_is_sound(const copy *c, uint64_t page_at, unsigned position, slot_word slot)
 {

@@ -288,6 +288,9 @@ void applied_forget(copy *c);
 
 /* The header of an entry that may be believed: lengths, place and seal are right. NULL: it may not. */
 const struct entry_header *check_entry(const copy *c, uint64_t entry_at);
+/* The same of an entry that fits, in a copy whose slots are counted: what a slot points to came before the slot. So the values of most
+ * entries are not read, which would be most of the work of a promotion. */
+bool check_whole(const copy *c, uint64_t entry_at);
 
 /* ---- change.c ---- */
 

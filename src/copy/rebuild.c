@@ -226,7 +226,7 @@ static void note_entry(struct rebuilding *r, uint64_t entry_at, const struct ent
         return;
     if (!moved && header->version <= log_header(c, segment_of(&c->view, entry_at))->version)
         return; /* of an earlier use of the segment */
-    if (!check_entry(c, entry_at))
+    if (!check_whole(c, entry_at))
         return;
     struct found *found = &r->newest[header->version % COPY_UNSLOTTED_MAX];
     if (header->version > found->version || (header->version == found->version && found->moved))

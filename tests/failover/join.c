@@ -12,6 +12,7 @@
  */
 #include <belay.h>
 
+#include "../support/job.h"
 #include "../support/report.h"
 #include "../support/watchdog.h"
 
@@ -22,7 +23,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { KEYS = 2000, VALUE = 3000 };
+enum { VALUE = 3000 };
 
 static const belay_cache_config config = {
     .name = "joined", .backups = 2, .write_synchronization_mode = BELAY_FULL_SYNC, .partitions = 32};
@@ -31,6 +32,7 @@ static const belay_cache_config shared_config = {
     .name = "shared", .backups = 1, .write_synchronization_mode = BELAY_FULL_SYNC, .partitions = 32};
 static belay_cache *cache, *shared;
 static belay_node *node;
+static uint32_t keys; /* of each rank; BELAY_TEST_KEYS */
 
 static void make_value(uint32_t key, char *value)
 {
@@ -138,7 +140,7 @@ static void leave(const char *name, const char *text)
 
 static void host(int rank)
 {
-    put_keys((uint32_t)rank * KEYS, (uint32_t)(rank + 1) * KEYS);
+    put_keys((uint32_t)rank * keys, (uint32_t)(rank + 1) * keys);
     say((const char *[]){"put 0", "put 1", "put 2"}[rank]);
     await("put 0");
     await("put 1");
@@ -156,7 +158,7 @@ static void host(int rank)
     if (rank == 1)
         kill(getpid(), SIGKILL);
     await("the client was there");
-    check_keys(0, 4 * KEYS);
+    check_keys(0, 4 * keys);
     check_copies();
 }
 
@@ -172,17 +174,17 @@ static void server(void)
     }
     say("the replacement has checked");
     await_nodes(3);
-    check_keys(0, 3 * KEYS);
+    check_keys(0, 3 * keys);
     say("one died again");
     await("the client was there");
-    check_keys(0, 4 * KEYS);
+    check_keys(0, 4 * keys);
 }
 
 static void client(void)
 {
     await("one died again");
-    check_keys(0, 3 * KEYS);
-    put_keys(3 * KEYS, 4 * KEYS);
+    check_keys(0, 3 * keys);
+    put_keys(3 * keys, 4 * keys);
     say("the client was there");
 }
 
@@ -208,7 +210,8 @@ int main(int argc, char **argv)
         settings.role = strcmp(role, "client") == 0 ? BELAY_ROLE_CLIENT : BELAY_ROLE_SERVER;
         result = belay_join(file, &settings, &node);
     }
-    watchdog_start(role, rank, 60);
+    keys = (uint32_t)job_setting("BELAY_TEST_KEYS", 2000);
+    watchdog_start(role, rank, (unsigned)job_setting("BELAY_TEST_WATCHDOG", 60));
     if (!CHECK_OK(result) || !CHECK_OK(belay_cache_open(node, &config, &cache)) ||
         !CHECK_OK(belay_cache_open(node, &shared_config, &shared))) {
         leave_verdict(role, rank);
