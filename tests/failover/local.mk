@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Jobs that lose ranks; tests/manifest says how they are run.
-EXTRA_DIST += tests/failover/job tests/failover/growing_points tests/failover/on_verbs tests/failover/opening_points tests/failover/points tests/failover/random
+EXTRA_DIST += tests/failover/growing_points tests/failover/job tests/failover/on_verbs tests/failover/opening_points \
+    tests/failover/points tests/failover/random
 
 check_PROGRAMS += tests/failover/under_load
 tests_failover_under_load_SOURCES = tests/failover/board.c tests/failover/board.h tests/failover/hot.c \
