@@ -9,4 +9,5 @@ dist_jobs_DATA = \
     mpi-launch/examples/direct.sbatch \
     mpi-launch/examples/hostfile \
     mpi-launch/examples/job.sbatch \
-    mpi-launch/examples/servers.sbatch
+    mpi-launch/examples/servers.sbatch \
+    mpi-launch/examples/service.sbatch

@@ -5,11 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { KEYS = 300, ROUNDS = 2, FIRST = 7000, LONG = 100000, LONG_EVERY = 100, ROOM = LONG + 16 };
+enum { KEYS = 150, ROUNDS = 2, FIRST = 7000, LONG = 100000, LONG_EVERY = 50, ROOM = LONG + 16 };
 
 static size_t length_of(unsigned n, unsigned round)
 {
-    return n % LONG_EVERY == 99 ? LONG + round : (n * 7 + round) % 500;
+    return n % LONG_EVERY == LONG_EVERY - 1 ? LONG + round : (n * 7 + round) % 500;
 }
 
 static void make(unsigned char *value, unsigned n, unsigned round)
