@@ -17,19 +17,20 @@ limits_filter='
     elif .name == "put_full_sync_64k_b1" then limit("2 x ib_write_bw"; 2 * $l.write_64k)
     else . end'
 
-# What a transaction needs: a round trip for each lock and for each phase, and in a phase the completed writes to the backup that
-# are waited for: of a record that is to be prepared in any mode, of the changes with FULL_SYNC.
+# What a transaction needs: a READ for each key; a round trip for each lock and for each phase; in a phase the completed writes to the
+# backup that are waited for, of a record that is to be prepared in any mode, of the changes with FULL_SYNC; and where nothing is
+# locked and all is promised, each mark and each version once more.
 transactions_filter='
     def count(condition): if condition then 1 else 0 end;
     if .name | test("^tx_(read|one|two)_") then
         (.name | {reads: test("^tx_read_"), two: test("^tx_two_"), one: test("^tx_one_"), full: test("_full_sync_"),
-                  locks: test("pessimistic"), keeps: (test("read_committed") | not)}) as $t
+                  locks: test("pessimistic"), keeps: (test("read_committed") | not), all: test("serializable")}) as $t
         | (2 * count($t.locks and $t.keeps) + 2 * count($t.locks and ($t.reads | not)) + count($t.one) + 2 * count($t.two)) as $trips
         | (count($t.two) + count($t.full)) as $writes
-        | if $trips > 0 then
-              .limit_name = "\($trips) round trips of ib_send_lat + \($writes) completed writes"
-              | .limit = $trips * 2 * $l.send + $writes * $l.completed_write | .ratio = (.value / .limit)
-          else . end
+        | (2 + 4 * count($t.reads and $t.all and ($t.locks | not))) as $reads
+        | .limit_name = "\($reads) x ib_read_lat, \($trips) round trips of ib_send_lat, \($writes) completed writes"
+        | .limit = $reads * $l.read + $trips * 2 * $l.send + $writes * $l.completed_write
+        | .ratio = (.value / .limit)
     else . end'
 
 # Where there is a device: everything, as lines of JSON.
