@@ -27,7 +27,7 @@ struct belay_loader {
     _Atomic uint64_t added, added_bytes, done, done_bytes, failed;
 };
 
-int loader_create(belay_cache *cache, struct belay_loader **loader);
+int loader_create(belay_cache *cache, struct belay_loader **out);
 void loader_destroy(struct belay_loader *loader); /* nothing is on its way */
 
 /* @return BELAY_OK, NO_MEMORY, or the failure of an earlier one, since when nothing is taken. */

@@ -121,11 +121,12 @@ static int answer_job(belay_node *node, void **answer, size_t *length)
 static int answer_shares(belay_cache *cache, void **answer, size_t *length)
 {
     belay_node *node = cache->node;
-    unsigned char *shares = calloc((size_t)node->view->nodes, sizeof(struct observed_share));
+    size_t share_size = sizeof(struct observed_share);
+    unsigned char *shares = calloc((size_t)node->view->nodes, share_size);
     if (!shares)
         return log_error(BELAY_ERR_NO_MEMORY, "no memory to describe a cache");
     unsigned char *end = shares;
-    int result = collect(node, MESSAGE_OBSERVE_SHARE, cache->number, sizeof(struct observed_share), &end);
+    int result = collect(node, MESSAGE_OBSERVE_SHARE, cache->number, share_size, &end);
     if (result != BELAY_OK) {
         free(shares);
         return result;

@@ -66,11 +66,11 @@ int transaction_begin(belay_node *node, belay_concurrency concurrency, belay_iso
 /* Give everything back. It is over. */
 void transaction_free(struct belay_tx *tx);
 
-int transaction_get(struct belay_tx *tx, belay_cache *cache, const belay_bytes *key, void *buffer,
+int transaction_get(struct belay_tx *tx, belay_cache *cache, const belay_bytes *bytes, void *buffer,
                     size_t capacity, size_t *value_length);
 /* @p kind: RECORD_PUT or RECORD_REMOVE */
-int transaction_write(struct belay_tx *tx, belay_cache *cache, enum record_kind kind, const belay_bytes *key,
-                      const belay_bytes *value);
+int transaction_write(struct belay_tx *tx, belay_cache *cache, enum record_kind kind,
+                      const belay_bytes *bytes, const belay_bytes *value);
 
 /* What can happen to it now is to be rolled back. @return @p result */
 int transaction_doom(struct belay_tx *tx, int result);

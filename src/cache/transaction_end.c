@@ -176,7 +176,7 @@ static void pause_for(belay_node *node, uint64_t us)
 static int prepare_patiently(struct belay_tx *tx, struct commit *commit)
 {
     enum { PAUSE_US = 50, PAUSES_MAX = 16 };
-    const struct commit_part *locked = NULL;
+    const struct commit_part *locked = &commit->parts[0];
     uint64_t holder = 0;
     uint64_t random = tx->id * 0x9e3779b97f4a7c15ull;
     for (unsigned pauses = 1;; pauses = pauses < PAUSES_MAX ? 2 * pauses : PAUSES_MAX) {

@@ -71,7 +71,8 @@ static int add(struct transactions *transactions, struct participant *owner, con
 {
     struct hold *hold = malloc(sizeof *hold + key->length);
     if (!transactions->buckets)
-        transactions->buckets = calloc(LOCK_BUCKETS, sizeof *transactions->buckets);
+        transactions->buckets = calloc(LOCK_BUCKETS,
+                                       sizeof(struct hold *)); /* NOLINT(bugprone-sizeof-expression) */
     if (!hold || !transactions->buckets) {
         free(hold);
         return log_error(BELAY_ERR_NO_MEMORY, "no memory to lock a key");

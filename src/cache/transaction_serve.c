@@ -121,6 +121,8 @@ static bool take_part(struct participant *participant, const struct message *mes
     if (wire->total != participant->length || wire->offset != participant->received ||
         message->length > participant->length - participant->received)
         return false;
+    if (!participant->record)
+        return false;
     memcpy(participant->record + participant->received, message->bytes, message->length);
     participant->received += message->length;
     return participant->received == participant->length;

@@ -106,7 +106,8 @@ int settlement_create(belay_node *node)
         return log_error(BELAY_ERR_NO_MEMORY, "no memory for what %d nodes have settled", node->view->nodes);
     for (int peer = 0; peer < node->view->nodes; ++peer) /* nobody was lost in the first view */
         of(node)->views[peer] = 1;
-    of(node)->told = of(node)->everyone = 1;
+    of(node)->told = 1;
+    atomic_store(&of(node)->everyone, 1);
     node_handle(node, MESSAGE_SETTLED, handle_settled);
     node_add_progress_hook(node, progress);
     node_add_view_hook(node, view_changed);

@@ -51,8 +51,8 @@ int batches_put_rest(struct pass *pass);
 int batches_check(struct pass *pass);
 int batches_check_rest(struct pass *pass);
 
-/* Compare the copies once there are all, and sum up what all ranks counted. For one rank: a crew_errand. @p outcome: struct
+/* Compare the copies once there are all, and sum up what all ranks counted. For one rank: a crew_errand. @p value: struct
  * stage_outcome. @p context: struct pass. */
-int judge_pass(void *outcome, void *context);
+int judge_pass(void *value, void *context);
 
 #endif
