@@ -8,6 +8,9 @@ if HAVE_CMOCKA
 check_PROGRAMS += tests/unit/test_log
 tests_unit_test_log_LDADD = $(UNIT_LIBS)
 
+check_PROGRAMS += tests/unit/test_placement
+tests_unit_test_placement_LDADD = $(UNIT_LIBS)
+
 check_PROGRAMS += tests/unit/test_settings
 tests_unit_test_settings_LDADD = $(UNIT_LIBS)
 
@@ -41,6 +44,7 @@ include tests/mpi/stage.mk
 include tests/failover/join.mk
 include tests/failover/local.mk
 include tests/hostile/local.mk
+include tests/hosts/local.mk
 include tests/mpi/local.mk
 include tests/tx/local.mk
 

@@ -122,6 +122,15 @@ static int make_liveness(struct assembly *a)
     return result;
 }
 
+static void near_device(void *context, const char *device, void *region, size_t size)
+{
+    belay_node *node = context;
+    snprintf(node->device, sizeof node->device, "%s", device);
+    int memory = placement_bind_near(device, region, size);
+    if (memory >= 0)
+        log_info("the arena lies in memory near %s, from NUMA node %d on", device, memory);
+}
+
 static int make_fabric(struct assembly *a)
 {
     belay_node *node = a->node;
@@ -139,6 +148,7 @@ static int make_fabric(struct assembly *a)
                     .ahead = dispatch_ahead,
                     .lost = dispatch_lost,
                     .context = node},
+        .chosen = near_device,
     };
     memcpy(options.secret, a->secret, sizeof options.secret);
     node->verbs = verbs;
@@ -177,7 +187,7 @@ int assemble_node(struct assembly *a, const struct node_settings *settings)
     if (result != BELAY_OK)
         return result;
     node->progress_cpu = placement_choose((int)settings->progress_core, a->nodes_on_host, a->index_on_host,
-                                          settings->device[0] ? settings->device : NULL);
+                                          node->device);
     return a->prepare(node);
 }
 

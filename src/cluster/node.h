@@ -84,6 +84,7 @@ struct belay_node {
     bool thread_running;
     atomic_bool stop;
     int progress_cpu; /* logical cpu the thread is bound to, or -1 */
+    char device[64];  /* the RDMA device in use; "": none */
 
     struct node_set ending; /* lost peers whose calls are still to end; under the state lock */
     atomic_bool calls_end;  /* there are some */

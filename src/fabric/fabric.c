@@ -159,6 +159,7 @@ int fabric_create(const struct fabric_options *options, fabric **out)
     f->node = options->node;
     f->timeout_ms = options->timeout_ms;
     f->handler = options->handler;
+    f->chosen = options->chosen;
     f->region_file = f->epoll = f->wake.descriptor = f->wake_writer = -1;
     pthread_mutex_init(&f->table_lock, NULL);
     memcpy(f->secret, options->secret, sizeof f->secret);

@@ -87,6 +87,8 @@ struct fabric_options {
     unsigned char secret[FABRIC_SECRET_SIZE]; /* proves that a peer belongs to this job */
     unsigned timeout_ms;                      /* the longest a connection may take */
     struct fabric_handler handler;
+    /* Which device was chosen; may be NULL. Called before the region's memory is touched, so that it can be placed near it. */
+    void (*chosen)(void *context, const char *device, void *region, size_t size);
 };
 
 /* Figures of one fabric, summed over peers. */

@@ -179,6 +179,7 @@ struct fabric {
     _Atomic uint64_t *callers_asleep;     /* likewise */
     struct fabric_transport *shm, *verbs; /* NULL: not set up */
     struct fabric_handler handler;
+    void (*chosen)(void *context, const char *device, void *region, size_t size); /* or NULL */
 
     unsigned char secret[FABRIC_SECRET_SIZE];
     unsigned timeout_ms;

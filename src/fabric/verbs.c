@@ -301,6 +301,8 @@ static int set_up(struct verbs *v)
         result = query_limits(v);
     if (result == BELAY_OK)
         result = check_memory(v);
+    if (result == BELAY_OK && f->chosen)
+        f->chosen(f->handler.context, v->device.name, f->region, f->region_size);
     if (result == BELAY_OK)
         result = open_device(v);
     if (result == BELAY_OK)
