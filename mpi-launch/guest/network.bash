@@ -34,6 +34,11 @@ network_of_guest() {
         -device "virtio-net-pci,netdev=net,mac=$(printf '52:54:00:77:00:%02x' "$1"),host_mtu=9000")
 }
 
+# Guest number N sends and gets nothing any more; its own link seems up. network_cut N
+network_cut() {
+    ip link set "tap$1" nomaster
+}
+
 # The hosts file of all guests. network_hosts N
 network_hosts() {
     local number

@@ -2,6 +2,7 @@
 #include "board.h"
 
 #include <fcntl.h>
+#include <mpi.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,23 +22,41 @@ static struct board *map(const char *path, int flags)
     return memory;
 }
 
+/* The lowest rank of this host. */
+static bool is_first_here(void)
+{
+    MPI_Comm here;
+    int rank = 0;
+    MPI_Comm_split_type(MPI_COMM_WORLD, MPI_COMM_TYPE_SHARED, 0, MPI_INFO_NULL, &here);
+    MPI_Comm_rank(here, &rank);
+    MPI_Comm_free(&here);
+    return rank == 0;
+}
+
 struct board *board_open(const struct job *job)
 {
     char path[512];
     struct board *board = NULL;
     if (job->ranks > RANKS_MAX)
         job_abort("more than %d ranks", RANKS_MAX);
-    snprintf(path, sizeof path, "%s/board", getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp");
-    if (job->rank == 0) {
+    const char *folder = getenv("BELAY_TEST_BOARD") ? getenv("BELAY_TEST_BOARD") : getenv("TMPDIR");
+    snprintf(path, sizeof path, "%s/board", folder ? folder : "/tmp");
+    bool first = is_first_here();
+    if (first) {
         unlink(path);
         board = map(path, O_CREAT | O_EXCL);
     }
     job_barrier();
-    if (job->rank != 0)
+    if (!first)
         board = map(path, 0);
     atomic_store(&board->ranks[job->rank].pid, getpid());
     job_barrier();
     return board;
+}
+
+bool board_has(const struct board *board, int rank)
+{
+    return atomic_load(&board->ranks[rank].pid) != 0;
 }
 
 /* The letter behind the name in /proc/<pid>/stat: Z and X have ended. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /**
  * @file board.h
- * Memory of a file in $TMPDIR that all ranks of a test share, and that outlives them: there every thread writes down what
+ * Memory of a file in $TMPDIR (or $BELAY_TEST_BOARD) that all ranks of a host share, and that outlives them: there every thread writes down what
  * it is about to do and what came of it, so that the survivors know what a killed rank had begun.
  */
 #ifndef TESTS_BOARD_H
@@ -54,7 +54,10 @@ struct board {
 /* Collective, with MPI: so before the first death. */
 struct board *board_open(const struct job *job);
 
-/* Has the rank's process ended? */
+/* Is the rank on this host? */
+bool board_has(const struct board *board, int rank);
+
+/* Has the rank's process ended? Not to be asked of another host's. */
 bool board_ended(const struct board *board, int rank);
 
 /* All ranks that live come here. Those that die meanwhile are not waited for. */

@@ -7,6 +7,20 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { FIRST_KEY = 300 };
+
+static unsigned hot_group;
+
+void hot_choose(unsigned group)
+{
+    hot_group = group;
+}
+
+static uint64_t hot_key(uint32_t key)
+{
+    return FIRST_KEY + hot_group * HOT_KEYS + key;
+}
+
 static bool is_number(uint32_t key)
 {
     return key < HOT_NUMBERS;

@@ -40,11 +40,6 @@ struct worker {
 
 enum own_key { OWN_ADDS, OWN_SETS, OWN_VALUES, OWN_RELAXED = OWN_VALUES + OWN_KEYS, OWN_SPAN = 128 };
 
-static inline uint64_t hot_key(uint32_t key)
-{
-    return 300 + key;
-}
-
 static inline uint64_t own_key(int rank, unsigned thread, unsigned which)
 {
     return 1000 + ((uint64_t)rank * (WRITERS + 1) + thread) * OWN_SPAN + which;
@@ -52,6 +47,8 @@ static inline uint64_t own_key(int rank, unsigned thread, unsigned which)
 
 /* ---- Threads ---- */
 
+/* Use hot keys that no other group uses: before the first step. */
+void hot_choose(unsigned group);
 /* One operation on a hot key, recorded. @return false: there is no room for more records. */
 bool hot_step(struct worker *w);
 /* Read every hot key, recorded: with nobody else at work, their last values. */

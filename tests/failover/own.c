@@ -122,7 +122,7 @@ void check_own(struct load *load)
 {
     uint64_t acknowledged = 0;
     for (int rank = 0; rank < load->job->ranks; ++rank)
-        for (unsigned thread = 0; thread < WRITERS; ++thread) {
+        for (unsigned thread = 0; board_has(load->board, rank) && thread < WRITERS; ++thread) {
             const struct writer_notes *notes = &load->board->ranks[rank].writers[thread];
             check_extent("counter", rank, thread, &notes->adds,
                          read_number(load, own_key(rank, thread, OWN_ADDS)));

@@ -139,6 +139,8 @@ static void check_all(const struct load *load, enum load_cache cache, int rank, 
 void check_relaxed(struct load *load)
 {
     for (int rank = 0; rank < load->job->ranks; ++rank) {
+        if (!board_has(load->board, rank))
+            continue;
         const struct relaxed_notes *notes = &load->board->ranks[rank].relaxed;
         check_all(load, CACHE_PRIMARY_SYNC, rank, notes->primary_sync);
         check_all(load, CACHE_FULL_ASYNC, rank, notes->full_async);
