@@ -95,5 +95,8 @@ int belay_node_count(const belay_node *node)
 int belay_flush(belay_node *node)
 {
     int result = check_output("belay_flush", node, "node");
-    return result == BELAY_OK ? async_flush(node, node_deadline(node)) : result;
+    if (result != BELAY_OK)
+        return result;
+    result = async_flush(node, node_deadline(node));
+    return node_excluded(node) ? node_refuse(node) : result; /* also where nothing was left to flush */
 }
