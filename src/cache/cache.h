@@ -116,7 +116,7 @@ struct cache_registry {
     struct open_outcome *failed[FAILED_OPENS_KEPT];  /* the last ones; under the state lock */
     unsigned failed_count;
     belay_cache *retired;          /* not opened after all: calls on their way know their partitions */
-    struct request *free_requests; /* of serve.c; under the state lock */
+    struct request *free_requests; /* of request.c; under the state lock */
     int free_request_count;
     spin_lock staging_lock;
     uint32_t staging[STAGING_KEPT]; /* unused staging segments */

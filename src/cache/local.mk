@@ -31,8 +31,13 @@ libbelay_la_SOURCES += \
     src/cache/registry.h \
     src/cache/route.c \
     src/cache/route.h \
+    src/cache/request.c \
+    src/cache/request.h \
     src/cache/serve.c \
     src/cache/serve.h \
+    src/cache/serve_large.c \
+    src/cache/serve_reads.c \
+    src/cache/serve_whole.c \
     src/cache/staging.c \
     src/cache/staging.h \
     src/cache/standby.c \

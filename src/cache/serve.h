@@ -5,7 +5,10 @@
 
 #include "cache/cache.h"
 
-void serve_register(belay_node *node);
+void serve_register(belay_node *node); /* all of them */
+void serve_reads_register(belay_node *node);
+void serve_large_register(belay_node *node);
+void serve_whole_register(belay_node *node);
 
 void serve_free_requests(struct cache_registry *registry);
 
