@@ -23,6 +23,7 @@ struct sent {
     _Atomic uint32_t issued, applied;
     atomic_bool dirty;             /* something was written there since the last flush */
     atomic_bool at_risk;           /* of it, something that does not wait for all copies */
+    atomic_uint flushes;           /* under way: they have taken `dirty`, but others cannot count on it yet */
     struct filter *_Atomic filter; /* made with the first update */
 };
 
@@ -307,6 +308,30 @@ static void note_flushed(belay_node *node, int *result, int flushed, bool at_ris
         *result = flushed;
 }
 
+/* @return whether there may be something at the primary that is not on all copies: written since, or by a flush that is not done. */
+static bool flush_is_due(struct sent *sent, bool *at_risk)
+{
+    atomic_fetch_add(&sent->flushes, 1);
+    bool dirty = atomic_exchange(&sent->dirty, false); /* before the look at others, who count themselves first */
+    if (!dirty && atomic_load(&sent->flushes) == 1) {
+        atomic_fetch_sub(&sent->flushes, 1);
+        return false;
+    }
+    *at_risk = atomic_exchange(&sent->at_risk, false);
+    return true;
+}
+
+/* What was not flushed is left to the next one. */
+static void flush_is_over(struct sent *sent, int result, bool at_risk)
+{
+    if (result != BELAY_OK && result != BELAY_ERR_NODE_FAILED) {
+        if (at_risk)
+            atomic_store(&sent->at_risk, true);
+        atomic_store(&sent->dirty, true);
+    }
+    atomic_fetch_sub(&sent->flushes, 1);
+}
+
 static int flush_primaries(belay_node *node, uint64_t deadline)
 {
     int result = BELAY_OK;
@@ -318,22 +343,23 @@ static int flush_primaries(belay_node *node, uint64_t deadline)
         return log_error(BELAY_ERR_NO_MEMORY, "no memory to flush %d nodes", node->view->nodes);
     }
     for (int peer = 0; peer < node->view->nodes; ++peer) {
-        if (peer == node->id || !atomic_exchange(&node->async->sent[peer].dirty, false))
+        if (peer == node->id || !flush_is_due(&node->async->sent[peer], &at_risk[peer]))
             continue;
-        at_risk[peer] = atomic_exchange(&node->async->sent[peer].at_risk, false);
         waited_call_init(&calls[peer], peer, NULL, 0);
         int begun = node_call(node, peer, (struct message_header){.type = MESSAGE_FLUSH}, NULL, 0,
                               &calls[peer].call, deadline);
         if (begun != BELAY_OK) {
             calls[peer].call.answered = NULL;
+            flush_is_over(&node->async->sent[peer], begun, at_risk[peer]);
             note_flushed(node, &result, begun, at_risk[peer]);
         }
     }
     for (int peer = 0; peer < node->view->nodes; ++peer) {
         if (!calls[peer].call.answered)
             continue;
-        note_flushed(node, &result, node_finish_call(node, &calls[peer], deadline, "belay_flush"),
-                     at_risk[peer]);
+        int flushed = node_finish_call(node, &calls[peer], deadline, "belay_flush");
+        flush_is_over(&node->async->sent[peer], flushed, at_risk[peer]);
+        note_flushed(node, &result, flushed, at_risk[peer]);
     }
     free(at_risk);
     free(calls);
