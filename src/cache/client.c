@@ -233,6 +233,9 @@ static void begin_remote(struct belay_request *request)
         }
     }
     result = send_update(request);
+    async_mark_dirty(node, request->primary); /* a flush may have taken the mark before the message went */
+    if (operation->sync == BELAY_PRIMARY_SYNC)
+        async_mark_at_risk(node, request->primary);
     if (result == BELAY_OK)
         return;
     if (operation->entry_at)

@@ -100,7 +100,7 @@ static int request_value(belay_cache *cache, int primary, const struct read_key 
         result->version = value.version;
         result->value_length = value.value_length;
         if (value.value_length > capacity)
-            return buffer ? BELAY_ERR_TRUNCATED : BELAY_OK;
+            return BELAY_ERR_TRUNCATED;
         if (came == 0 && wire.from < value.value_length)
             return log_error(BELAY_ERR_PROTOCOL, "get: node %d sent an empty piece", primary);
         wire.version = value.version;

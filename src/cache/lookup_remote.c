@@ -277,8 +277,6 @@ static int take_miss(struct lookup *lookup)
 /* The value itself is in staging, whole and checked. */
 static int deliver(struct lookup *lookup, const struct entry_header *header)
 {
-    if (!lookup->buffer)
-        return finish(lookup, BELAY_OK);
     if (header->value_length > lookup->capacity)
         return finish(lookup, BELAY_ERR_TRUNCATED);
     const unsigned char *value = (const unsigned char *)header + sizeof *header + header->key_length;
@@ -288,6 +286,11 @@ static int deliver(struct lookup *lookup, const struct entry_header *header)
 }
 
 /* ---- Large values: piece by piece, then the slot and the version once more ---- */
+
+static bool fits(const struct lookup *lookup)
+{
+    return lookup->result.value_length <= lookup->capacity;
+}
 
 static uint64_t value_address(const struct lookup *lookup, uint64_t from)
 {
@@ -336,7 +339,7 @@ static int take_confirmation(struct lookup *lookup)
     const struct entry_header *header = (const struct entry_header *)staged(lookup, STAGE_ENTRY);
     memcpy(&slot, staged(lookup, STAGE_WORD), sizeof slot);
     if (slot == lookup->matches[lookup->match] && header->version == lookup->result.version)
-        return finish(lookup, BELAY_OK);
+        return finish(lookup, fits(lookup) ? BELAY_OK : BELAY_ERR_TRUNCATED);
     lookup->result.retries++;
     return ++lookup->tries > TRIES_MAX ? finish(lookup, READ_AGAIN) : fetch_bucket(lookup);
 }
@@ -352,7 +355,7 @@ static int take_large(struct lookup *lookup, const struct entry_header *header)
     lookup->result.version = header->version;
     lookup->result.value_length = header->value_length;
     lookup->value_done = 0;
-    if (!lookup->buffer || header->value_length > lookup->capacity) {
+    if (!fits(lookup)) {
         lookup->value_done = header->value_length;
         return fetch_confirmation(lookup);
     }

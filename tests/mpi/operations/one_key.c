@@ -3,6 +3,7 @@
 #include "operations.h"
 
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define TEXT(text) text, strlen(text)
@@ -186,11 +187,28 @@ static void test_short_buffers(const struct subject *s, const struct key *key,
     CHECK_OK(belay_remove(s->cache, KEY(key), options));
 }
 
+/* Longer than what one read or one message takes. */
+static void test_short_buffer_for_a_long_value(const struct subject *s, const struct key *key,
+                                               const belay_write_options *options)
+{
+    enum { LONG = 100 * 1000, SHORT = 10 };
+    unsigned char *value = calloc(1, LONG), buffer[SHORT];
+    size_t length = 0;
+    if (!value)
+        job_abort("no memory for a value");
+    CHECK_OK(belay_put(s->cache, KEY(key), value, LONG, options));
+    CHECK_RESULT(belay_get(s->cache, KEY(key), buffer, SHORT, &length), BELAY_ERR_TRUNCATED);
+    CHECK(length == LONG, "TRUNCATED tells %zu bytes", length);
+    CHECK_OK(belay_remove(s->cache, KEY(key), options));
+    free(value);
+}
+
 void test_one_key(const struct subject *s, const belay_write_options *options)
 {
     static void (*const tests[])(const struct subject *, const struct key *, const belay_write_options *) = {
-        test_absent,      test_put_and_remove,  test_reused_buffers, test_put_if_absent,
-        test_get_and_put, test_compare_and_set, test_fetch_add,      test_short_buffers,
+        test_absent,        test_put_and_remove, test_reused_buffers,
+        test_put_if_absent, test_get_and_put,    test_compare_and_set,
+        test_fetch_add,     test_short_buffers,  test_short_buffer_for_a_long_value,
     };
     for (size_t i = 0; i < sizeof tests / sizeof *tests; ++i)
         for (unsigned n = 0; n < 4; ++n) { /* several keys: their primaries are on different nodes */
