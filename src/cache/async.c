@@ -312,7 +312,8 @@ static void note_flushed(belay_node *node, int *result, int flushed, bool at_ris
 static bool flush_is_due(struct sent *sent, bool *at_risk)
 {
     atomic_fetch_add(&sent->flushes, 1);
-    bool dirty = atomic_exchange(&sent->dirty, false); /* before the look at others, who count themselves first */
+    bool dirty = atomic_exchange(&sent->dirty,
+                                 false); /* before the look at others, who count themselves first */
     if (!dirty && atomic_load(&sent->flushes) == 1) {
         atomic_fetch_sub(&sent->flushes, 1);
         return false;
