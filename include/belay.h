@@ -232,7 +232,8 @@ int belay_cache_close(belay_cache *cache);
 /** Number of entries: the sum over all primaries, each counted at a moment within the call. */
 int belay_size(belay_cache *cache, uint64_t *entries);
 
-/** Remove every entry written before the call; entries written meanwhile may survive. Waits for all copies. */
+/** Remove every entry written before the call; entries written meanwhile may survive. Waits for all copies, and until transactions
+ * have unlocked their keys (else TIMEOUT). It is no transaction: others may see some entries gone and some not. */
 int belay_clear(belay_cache *cache);
 
 /* ---- One key ------------------------------------------------------------------------------------------------- */
@@ -249,6 +250,7 @@ typedef struct belay_write_options {
  * Errors common to all calls below: INVALID, TOO_LARGE, TIMEOUT, NODE_FAILED, PARTITION_LOST, CLOSED; of writes also
  * NO_SPACE. A FULL_ASYNC put or remove returns BELAY_OK once queued: what fails later is reported by belay_flush(), what is
  * known to fail at once (this node is the primary, or a large value finds no room) is returned.
+ * Writes of keys that the library needs for itself give INVALID: those that begin with the 16 bytes "\0belay\0transact\0".
  * An operation whose result depends on the old value (put_if_absent, replace, get_and_put, compare_and_set,
  * fetch_add) always waits for the primary's answer: with FULL_ASYNC it behaves as with PRIMARY_SYNC.
  */

@@ -4,6 +4,7 @@
 #define BELAY_CHECK_H
 
 #include "base/log.h"
+#include "base/own_key.h"
 #include "belay.h"
 
 #include <stdbool.h>
@@ -19,15 +20,11 @@ static inline int check_key(const char *call, const belay_cache *cache, const vo
     return log_quiet(BELAY_ERR_TOO_LARGE, "%s: a key of %zu bytes; at most %u", call, length, BELAY_KEY_MAX);
 }
 
-/* Keys that transactional caches need for themselves (transaction_record.h) begin with a zero. */
-int check_zero_key(const char *call, const belay_cache *cache, const void *key, size_t length);
-
-static inline int check_not_reserved(const char *call, const belay_cache *cache, const void *key,
-                                     size_t length)
+static inline int check_not_own(const char *call, const void *key, size_t length)
 {
-    enum { SHORTEST = 16 };
-    bool suspect = length >= SHORTEST && *(const unsigned char *)key == 0;
-    return __builtin_expect(suspect, 0) ? check_zero_key(call, cache, key, length) : BELAY_OK;
+    return __builtin_expect(own_key(key, length), 0)
+               ? log_quiet(BELAY_ERR_INVALID, "%s: the key is one that the library needs for itself", call)
+               : BELAY_OK;
 }
 
 static inline int check_value(const char *call, const void *value, size_t length)
@@ -52,7 +49,7 @@ static inline int check_put(const char *call, const belay_cache *cache, const vo
 {
     int result = check_key(call, cache, key, key_length);
     if (result == BELAY_OK)
-        result = check_not_reserved(call, cache, key, key_length);
+        result = check_not_own(call, key, key_length);
     if (result == BELAY_OK)
         result = check_value(call, value, value_length);
     return result == BELAY_OK ? check_options(call, options) : result;

@@ -52,13 +52,6 @@ static int check_cache(const char *call, const belay_tx *tx, const belay_cache *
                                                      call, cache->settings.name);
 }
 
-int check_zero_key(const char *call, const belay_cache *cache, const void *key, size_t length)
-{
-    return cache_is_transactional(cache) && record_is_key(key, length)
-               ? log_quiet(BELAY_ERR_INVALID, "%s: the key is one that the cache needs for itself", call)
-               : BELAY_OK;
-}
-
 static int check_use(const char *call, const belay_tx *tx, const belay_cache *cache, const void *key,
                      size_t key_length)
 {
@@ -66,7 +59,7 @@ static int check_use(const char *call, const belay_tx *tx, const belay_cache *ca
     if (result == BELAY_OK)
         result = check_key(call, cache, key, key_length);
     if (result == BELAY_OK)
-        result = check_not_reserved(call, cache, key, key_length);
+        result = check_not_own(call, key, key_length);
     return result == BELAY_OK ? check_cache(call, tx, cache) : result;
 }
 

@@ -7,6 +7,7 @@ libbelay_la_SOURCES += \
     src/base/log.c \
     src/base/log.h \
     src/base/node_set.h \
+    src/base/own_key.h \
     src/base/parts.h \
     src/base/process.c \
     src/base/process.h \

@@ -4,7 +4,6 @@
 #include "base/fault.h"
 #include "base/log.h"
 #include "cache/transaction_locks.h"
-#include "cache/transaction_recover.h"
 
 #include <string.h>
 
@@ -261,7 +260,8 @@ int operation_clear(struct partition *partition, uint32_t *failures_seen)
             return partition->lost ? BELAY_ERR_PARTITION_LOST : OPERATION_ELSEWHERE;
         if (partition_must_wait(partition))
             return FABRIC_AGAIN;
-        if (partition->transactions && locks_any(partition->transactions))
+        if (partition->transactions && !copy_is_clearing(partition->copy) &&
+            locks_any(partition->transactions))
             return OPERATION_LOCKED;
         int result = copy_clear(partition->copy, (struct copy_origin){0}, &change, &finished);
         if (result == BELAY_OK)
@@ -271,8 +271,6 @@ int operation_clear(struct partition *partition, uint32_t *failures_seen)
         if (result != BELAY_OK)
             return result == COPY_NEEDS_DRAIN ? FABRIC_AGAIN : result;
     }
-    if (partition->transactions)
-        recover_count_records(partition);
     partition_tidy(partition);
     return BELAY_OK;
 }

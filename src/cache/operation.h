@@ -82,7 +82,8 @@ enum operation_outcome operation_begin_here(struct partition *partition, struct 
 /* Reserve room for a large value that @p peer will write. @return BELAY_OK, FABRIC_AGAIN (park), or an error. The lock is held. */
 int operation_reserve(struct partition *partition, int peer, const void *key, size_t key_length,
                       size_t value_length, uint32_t *failures_seen, uint64_t *entry_at, uint64_t *value_at);
-/* Remove all entries. @return as operation_reserve(), or OPERATION_LOCKED. The lock is held. */
+/* Remove all entries, when no key is locked; once begun it goes to its end, and whoever wants a lock lines up behind it.
+ * @return as operation_reserve(), or OPERATION_LOCKED. The lock is held. */
 int operation_clear(struct partition *partition, uint32_t *failures_seen);
 
 /* Give a reservation up. The lock is held. */

@@ -1,19 +1,17 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "cache/transaction_record.h"
 
+#include "base/own_key.h"
 #include "belay.h"
 
 #include <stdlib.h>
 
-const unsigned char record_prefix[16] = {0,   'b', 'e', 'l', 'a', 'y', 0,   't',
-                                         'r', 'a', 'n', 's', 'a', 'c', 't', 0};
-
 void record_key(unsigned char key[RECORD_KEY_LENGTH], uint64_t id, uint16_t lane)
 {
     uint32_t client = (uint32_t)(id >> 32), wide_lane = lane;
-    memcpy(key, record_prefix, sizeof record_prefix);
-    memcpy(key + sizeof record_prefix, &client, sizeof client);
-    memcpy(key + sizeof record_prefix + sizeof client, &wide_lane, sizeof wide_lane);
+    memcpy(key, OWN_KEY_PREFIX, OWN_KEY_PREFIX_LENGTH);
+    memcpy(key + OWN_KEY_PREFIX_LENGTH, &client, sizeof client);
+    memcpy(key + OWN_KEY_PREFIX_LENGTH + sizeof client, &wide_lane, sizeof wide_lane);
 }
 
 /* ---- Reading ---- */

@@ -4,7 +4,7 @@
  * What a transaction does at one partition, as bytes: sent by its coordinator, kept by the partition's primary, and, while the
  * outcome is open, an entry of the partition's copy, so that every backup has it.
  *
- * The entry lies under a key that users cannot have: `record_prefix`, coordinator, lane. A coordinator uses a lane for one
+ * The entry lies under a key that users cannot have (own_key.h), with coordinator and lane in it. A coordinator uses a lane for one
  * transaction at a time, and for the next one only when all participants have finished; so an entry is overwritten when nobody can
  * want it any more, and need not be removed. Who still finds a record prepared, of a transaction that is over by the lane's sequence
  * elsewhere, knows that it was committed: an abort is on all copies before it is over.
@@ -58,14 +58,7 @@ struct record_action {
 
 enum { RECORD_KEY_LENGTH = 24 };
 
-extern const unsigned char record_prefix[16];
-
 void record_key(unsigned char key[RECORD_KEY_LENGTH], uint64_t id, uint16_t lane);
-
-static inline bool record_is_key(const void *key, size_t length)
-{
-    return length >= sizeof record_prefix && memcmp(key, record_prefix, sizeof record_prefix) == 0;
-}
 
 /* Walking through a record. Everything is checked: it may come from a peer. */
 struct record_reader {

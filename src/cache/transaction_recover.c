@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/fault.h"
 #include "base/log.h"
+#include "base/own_key.h"
 #include "cache/partitions.h"
 #include "cache/transaction_commit.h"
 #include "cache/transaction_coordinator.h"
@@ -33,11 +34,7 @@ static void restore(struct partition *partition, const unsigned char *key, size_
     free(record);
 }
 
-/* What to do with each record of a copy; NULL: count it. */
-typedef void (*record_visitor)(struct partition *partition, const unsigned char *key, size_t key_length);
-
-static void visit_listed(struct partition *partition, const unsigned char *keys, size_t used,
-                         record_visitor visit)
+static void restore_listed(struct partition *partition, const unsigned char *keys, size_t used)
 {
     uint16_t length;
     for (size_t at = 0; used - at > sizeof length; at += length) {
@@ -45,15 +42,14 @@ static void visit_listed(struct partition *partition, const unsigned char *keys,
         at += sizeof length;
         if (length == 0 || length > used - at)
             return;
-        if (!record_is_key(keys + at, length))
+        if (!own_key(keys + at, length))
             continue;
         partition->transactions->records++;
-        if (visit)
-            visit(partition, keys + at, length);
+        restore(partition, keys + at, length);
     }
 }
 
-static void visit_records(struct partition *partition, record_visitor visit)
+static void restore_all(struct partition *partition)
 {
     const struct arena_view *view = cache_arena_of(partition->node, partition->node->id);
     const struct copy_descriptor *descriptor = (const void *)(view->base + partition->descriptor_offset);
@@ -64,13 +60,8 @@ static void visit_records(struct partition *partition, record_visitor visit)
         long used = copy_list_keys(view, descriptor, &cursor, keys, sizeof keys);
         if (used < 0)
             return; /* logged */
-        visit_listed(partition, keys, (size_t)used, visit);
+        restore_listed(partition, keys, (size_t)used);
     }
-}
-
-void recover_count_records(struct partition *partition)
-{
-    visit_records(partition, NULL);
 }
 
 static void recovery_wanted(belay_node *node)
@@ -84,7 +75,7 @@ void recover_promoted(struct partition *partition)
     if (!partition->transactions)
         return;
     copy_marks_reset(partition->copy);
-    visit_records(partition, restore);
+    restore_all(partition);
     recovery_wanted(partition->node);
 }
 

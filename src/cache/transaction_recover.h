@@ -19,9 +19,6 @@
 /* struct partition.promoted */
 void recover_promoted(struct partition *partition);
 
-/* Some of them may have been cleared. The partition's lock is held. */
-void recover_count_records(struct partition *partition);
-
 void transaction_recover_register(belay_node *node);
 
 #endif

@@ -2,11 +2,11 @@
 #include "cache/whole.h"
 
 #include "base/log.h"
+#include "base/own_key.h"
 #include "cache/async.h"
 #include "cache/client.h"
 #include "cache/route.h"
 #include "cache/transaction_locks.h"
-#include "cache/transaction_record.h"
 #include "cache/wire.h"
 #include "mirror/verify.h"
 
@@ -167,7 +167,7 @@ static int visit_keys(struct iteration *iteration, const unsigned char *keys, si
         at += sizeof length;
         if (length == 0 || length > BELAY_KEY_MAX || length > used - at)
             return log_error(BELAY_ERR_PROTOCOL, "belay_iterate: malformed list of keys");
-        int status = record_is_key(keys + at, length) ? BELAY_OK : visit_key(iteration, keys + at, length);
+        int status = own_key(keys + at, length) ? BELAY_OK : visit_key(iteration, keys + at, length);
         if (status != 0)
             return status;
         at += length;

@@ -2,8 +2,9 @@
 /**
  * @file clear.c
  * Removal of everything, a few pages at a time. An entry of its own says so first: if the primary dies half-way, its
- * successor finishes. Changes made between the steps are kept, by their version. Pages stay.
+ * successor finishes. Changes made between the steps are kept, by their version; so are the library's own keys. Pages stay.
  */
+#include "base/own_key.h"
 #include "copy/copy_private.h"
 
 enum { PAGES_PER_STEP = 8 };
@@ -29,6 +30,15 @@ static int begin_clear(copy *c, struct copy_origin origin, struct copy_change *c
     return BELAY_OK;
 }
 
+bool entry_is_own(const copy *c, uint64_t entry_at)
+{
+    unsigned char prefix[OWN_KEY_PREFIX_LENGTH];
+    if (entry_at_address(c, entry_at)->key_length < sizeof prefix)
+        return false;
+    entry_read(c, entry_at, ENTRY_HEADER, prefix, sizeof prefix);
+    return own_key(prefix, sizeof prefix);
+}
+
 /* @return how many slots were cleared. */
 unsigned clear_page(copy *c, uint64_t page_at, uint64_t version)
 {
@@ -39,7 +49,7 @@ unsigned clear_page(copy *c, uint64_t page_at, uint64_t version)
             __builtin_prefetch(entry_at_address(c, slot_address(page[i])));
     for (unsigned i = 0; i < PAGE_SLOTS; ++i) {
         uint64_t entry_at = slot_address(page[i]);
-        if (!page[i] || entry_at_address(c, entry_at)->version >= version)
+        if (!page[i] || entry_at_address(c, entry_at)->version >= version || entry_is_own(c, entry_at))
             continue;
         store64(&page[i], 0);
         change_entry_dead(c, entry_at);
@@ -47,6 +57,11 @@ unsigned clear_page(copy *c, uint64_t page_at, uint64_t version)
     }
     c->entries -= cleared;
     return cleared;
+}
+
+bool copy_is_clearing(const copy *c)
+{
+    return c->clearing;
 }
 
 int copy_clear(copy *c, struct copy_origin origin, struct copy_change *change, bool *finished)

@@ -153,9 +153,10 @@ bool copy_reserved_by(const copy *c, uint32_t client, uint64_t *entry_at);
 /* Split the page of @p hash. The effects are already true here; push them. COPY_NEEDS_SEGMENTS or COPY_NEEDS_DRAIN first. */
 int copy_split(copy *c, uint64_t hash, struct copy_change *change);
 
-/* Stage the removal of everything, a few pages per call: call again until *finished, also after COPY_NEEDS_*. Other changes may
- * be made in between, and stay. No segment is freed until it is finished. */
+/* Stage the removal of everything but the library's own keys (own_key.h), a few pages per call: call again until *finished, also after
+ * COPY_NEEDS_*. Other changes may be made in between, and stay. No segment is freed until it is finished. */
 int copy_clear(copy *c, struct copy_origin origin, struct copy_change *change, bool *finished);
+bool copy_is_clearing(const copy *c); /* it has begun, and is not finished */
 
 /* Show a staged change to readers. */
 void copy_publish(copy *c, struct copy_change *change);

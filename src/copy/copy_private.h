@@ -275,8 +275,11 @@ void pending_supersede(struct copy_change *by);
 
 /* ---- clear.c ---- */
 
-/* Clear the slots of a page whose entries are older than a version. @return how many. */
+/* Clear the slots of a page whose entries are older than a version, and not the library's own. @return how many. */
 unsigned clear_page(copy *c, uint64_t page_at, uint64_t version);
+
+/* Is its key the library's own? */
+bool entry_is_own(const copy *c, uint64_t entry_at);
 
 /* ---- applied.c ---- */
 

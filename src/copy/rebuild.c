@@ -349,9 +349,10 @@ static int apply_unslotted(struct rebuilding *r)
     }
     if (after_clear > first)
         apply_clear(r, after_clear - 1);
-    for (uint64_t version = after_clear; version <= c->version; ++version) {
+    for (uint64_t version = first; version <= c->version; ++version) {
         const struct found *found = &r->newest[version % COPY_UNSLOTTED_MAX];
-        int result = found->moved || found->superseded ? BELAY_OK : apply(r, found);
+        bool cleared = version < after_clear && !entry_is_own(c, found->entry_at);
+        int result = found->moved || found->superseded || cleared ? BELAY_OK : apply(r, found);
         if (result != BELAY_OK)
             return result;
     }

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "copy_world.h"
 
+#include "base/own_key.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -46,8 +48,10 @@ size_t key_bytes(const struct world *w, uint32_t key, void *to)
 {
     static const uint16_t lengths[] = {4, 5, 8, 15, 16, 17, 24, 31, 32, 33, 64, 100, 200, 777, 2000, 4096};
     size_t length = w->options.key_length ? w->options.key_length : lengths[mix(key) % 16];
+    size_t number_at = key < w->options.own_keys ? OWN_KEY_PREFIX_LENGTH : 0;
     fill(key, to, length);
-    memcpy(to, &key, sizeof key);
+    memcpy(to, OWN_KEY_PREFIX, number_at);
+    memcpy((unsigned char *)to + number_at, &key, sizeof key);
     return length;
 }
 

@@ -19,6 +19,7 @@ struct world_options {
     uint32_t segments;   /* of each arena */
     uint32_t keys;       /* numbers of keys are below */
     uint32_t key_length; /* of all keys, or 0: by key number, 4 to BELAY_KEY_MAX */
+    uint32_t own_keys;   /* those below are the library's own; with a key_length of 24 at least */
     bool seal_whole;
     bool no_mirror;
     unsigned pending; /* changes that may wait for publication; 0: all are published at once */

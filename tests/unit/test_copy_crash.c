@@ -393,11 +393,65 @@ static void any_moment_of_a_split(void **state)
     }
 }
 
+/* ---- What outlives a clear ---- */
+
+static bool keep_back_slot(struct world *w, const struct copy_change *change, void *context)
+{
+    (void)w;
+    (void)context;
+    return change->slot_at != 0;
+}
+
+static void expect_only_own(struct world *w, int which)
+{
+    unsigned char bytes[BELAY_KEY_MAX];
+    for (uint32_t key = 0; key < w->options.keys; ++key) {
+        struct copy_found found;
+        size_t length = key_bytes(w, key, bytes);
+        int result = copy_find(w->copy[which], key_hash(w, key), bytes, length, &found);
+        assert_int_equal(result, key < w->options.own_keys ? BELAY_OK : BELAY_ERR_NOT_FOUND);
+    }
+    assert_int_equal(copy_entries(w->copy[which]), w->options.own_keys);
+}
+
+/* The first step of a clear only says that everything goes: the backup has to do it. Some of the slots have come there, or all. */
+static void own_keys_outlive_a_clear(void **state)
+{
+    (void)state;
+    for (unsigned late = 0; late < 2; ++late) {
+        struct world w;
+        struct world_options options = {
+            .segment_size = 4096, .segments = 60, .keys = 25, .key_length = 24, .own_keys = 8};
+        struct copy_change change;
+        uint64_t repaired;
+        bool finished = false;
+        world_open(&w, &options, 1);
+        for (uint32_t key = 0; key < options.keys; ++key) {
+            w.watch = late && key > 5 ? keep_back_slot : NULL;
+            assert_int_equal(world_put(&w, key, 100), BELAY_OK);
+        }
+        w.watch = NULL;
+        assert_int_equal(copy_clear(w.copy[PRIMARY], (struct copy_origin){0}, &change, &finished), BELAY_OK);
+        world_apply(&w, &change);
+        assert_false(finished);
+        assert_true(copy_is_clearing(w.copy[PRIMARY]));
+        while (!finished)
+            assert_int_equal(copy_clear(w.copy[PRIMARY], (struct copy_origin){0}, &change, &finished),
+                             BELAY_OK);
+        assert_false(copy_is_clearing(w.copy[PRIMARY]));
+        expect_only_own(&w, PRIMARY);
+        assert_int_equal(copy_rebuild(w.copy[MIRROR], &repaired), BELAY_OK);
+        expect_only_own(&w, MIRROR);
+        world_close(&w);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(any_moment_of_any_history),
         cmocka_unit_test(any_moment_of_a_split),
+        cmocka_unit_test(own_keys_outlive_a_clear),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
