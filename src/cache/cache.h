@@ -10,6 +10,7 @@
 
 #include "cache/ahead.h"
 #include "cache/counters.h"
+#include "cache/locations.h"
 #include "cache/timings.h"
 #include "cluster/node.h"
 #include "copy/reader.h"
@@ -49,6 +50,7 @@ struct belay_cache {
     struct timings *timings;
     struct fetched_descriptor *fetched; /* by partition; NULL: every primary is mapped */
     struct known_block *blocks;         /* by node; where `fetched` is */
+    struct locations *locations;        /* as well */
 
     atomic_uint lost_count; /* partitions that are lost */
     atomic_bool *lost;      /* by partition */

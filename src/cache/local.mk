@@ -14,6 +14,8 @@ libbelay_la_SOURCES += \
     src/cache/large.h \
     src/cache/loader.c \
     src/cache/loader.h \
+    src/cache/locations.c \
+    src/cache/locations.h \
     src/cache/lookup.c \
     src/cache/lookup.h \
     src/cache/lookup_remote.c \

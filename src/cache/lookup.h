@@ -27,6 +27,7 @@ enum lookup_state {
     LOOKUP_DESCRIPTOR, /* of the partition's copy */
     LOOKUP_REFERENCE,  /* directory entry */
     LOOKUP_BUCKET,
+    LOOKUP_GUESS, /* bucket, and the entry where it was last */
     LOOKUP_ENTRY,
     LOOKUP_LARGE,   /* value in pieces */
     LOOKUP_CONFIRM, /* large value: is the slot still the same? */
@@ -48,6 +49,7 @@ struct lookup {
 
     struct copy_descriptor descriptor; /* as fetched last */
     uint64_t page_at;
+    slot_word guess; /* 0: none */
     slot_word matches[16];
     unsigned positions[16];
     unsigned match_count, match;

@@ -2,6 +2,7 @@
 /**
  * @file lookup_remote.c
  * A get by RDMA READs: bucket, then entry; what leads there (arena header, descriptor, directory) is fetched once and kept.
+ * Where an entry was found last it is read together with the bucket (locations.h), behind it as ever.
  *
  * What was kept may be outdated: the index may have moved, segments may have been recycled. A key that is found proves
  * itself (key, seal); one that is not found is believed only after the root's generation has been read again. Everything
@@ -45,11 +46,16 @@ static const struct arena_view *view_of(const struct lookup *lookup)
     return &lookup->cache->node->caches->arenas[lookup->peer].view;
 }
 
+static int post_read(struct lookup *lookup, uint64_t offset, size_t length, size_t to, unsigned flags)
+{
+    return fabric_read(lookup->cache->node->fabric, lookup->peer, offset, staged(lookup, to), length, flags,
+                       &lookup->ticket);
+}
+
 static int read_to(struct lookup *lookup, uint64_t offset, size_t length, size_t to, enum lookup_state next)
 {
     lookup->state = next;
-    return fabric_read(lookup->cache->node->fabric, lookup->peer, offset, staged(lookup, to), length, 0,
-                       &lookup->ticket);
+    return post_read(lookup, offset, length, to, 0);
 }
 
 /* @return FABRIC_AGAIN when a read is in flight, or the result. */
@@ -154,14 +160,60 @@ static int not_located(struct lookup *lookup, int located)
 
 /* ---- Bucket ---- */
 
+/* Read up to @p length bytes of the log from @p address on, without the segment headers in between, to @p to. The segments
+ * behind may not exist: then it is less. @return bytes asked for; the last ticket covers them all. */
+static size_t read_log(struct lookup *lookup, uint64_t address, size_t length, size_t to,
+                       enum lookup_state next)
+{
+    uint32_t segment_size = view_of(lookup)->segment_size;
+    size_t asked = 0;
+    while (asked < length) {
+        uint64_t offset;
+        size_t contiguous;
+        if (asked > 0 && address % segment_size == 0)
+            address += sizeof(struct segment_header);
+        if (locate(lookup, address, &offset, &contiguous) != BELAY_OK)
+            break;
+        size_t piece = segment_size - address % segment_size;
+        if (piece > length - asked)
+            piece = length - asked;
+        if (read_to(lookup, offset, piece, to + asked, next) != BELAY_OK)
+            break;
+        address += piece;
+        asked += piece;
+    }
+    return asked;
+}
+
+/* The entry that the bucket will name, unless it has changed since; not if it is to be fetched in pieces. */
+static slot_word guess_slot(const struct lookup *lookup)
+{
+    slot_word slot = lookup->tries == 0 ? locations_recall(lookup->cache->locations, lookup->key.hash) : 0;
+    return slot && slot_length_bound(slot) <= entry_room(lookup) ? slot : 0;
+}
+
+static int fetch_guess(struct lookup *lookup, uint64_t bucket_at)
+{
+    int posted = post_read(lookup, bucket_at, 2 * BUCKET_SIZE, STAGE_BUCKET, FABRIC_MORE);
+    if (posted != BELAY_OK)
+        return finish(lookup, posted);
+    lookup->fetched = read_log(lookup, slot_address(lookup->guess), slot_length_bound(lookup->guess),
+                               STAGE_ENTRY, LOOKUP_GUESS);
+    return FABRIC_AGAIN;
+}
+
 static int fetch_bucket(struct lookup *lookup)
 {
-    uint64_t offset;
+    uint64_t offset, guessed_offset;
     size_t contiguous;
     int located = locate(lookup, bucket_pair_address(lookup->page_at, lookup->key.hash), &offset,
                          &contiguous);
     if (located != BELAY_OK)
         return not_located(lookup, located);
+    lookup->guess = guess_slot(lookup);
+    if (lookup->guess &&
+        locate(lookup, slot_address(lookup->guess), &guessed_offset, &contiguous) == BELAY_OK)
+        return fetch_guess(lookup, offset);
     return in_flight(lookup, read_to(lookup, offset, 2 * BUCKET_SIZE, STAGE_BUCKET, LOOKUP_BUCKET));
 }
 
@@ -209,31 +261,6 @@ static int take_reference(struct lookup *lookup)
 
 /* ---- Entry ---- */
 
-/* Read up to @p length bytes of the log from @p address on, without the segment headers in between, to @p to. The segments
- * behind may not exist: then it is less. @return bytes asked for; the last ticket covers them all. */
-static size_t read_log(struct lookup *lookup, uint64_t address, size_t length, size_t to,
-                       enum lookup_state next)
-{
-    uint32_t segment_size = view_of(lookup)->segment_size;
-    size_t asked = 0;
-    while (asked < length) {
-        uint64_t offset;
-        size_t contiguous;
-        if (asked > 0 && address % segment_size == 0)
-            address += sizeof(struct segment_header);
-        if (locate(lookup, address, &offset, &contiguous) != BELAY_OK)
-            break;
-        size_t piece = segment_size - address % segment_size;
-        if (piece > length - asked)
-            piece = length - asked;
-        if (read_to(lookup, offset, piece, to + asked, next) != BELAY_OK)
-            break;
-        address += piece;
-        asked += piece;
-    }
-    return asked;
-}
-
 static int fetch_entry(struct lookup *lookup)
 {
     slot_word slot = lookup->matches[lookup->match];
@@ -255,11 +282,16 @@ static int next_match(struct lookup *lookup)
     return lookup->match < lookup->match_count ? fetch_entry(lookup) : fetch_generation(lookup);
 }
 
-static int take_bucket(struct lookup *lookup)
+static void match_bucket(struct lookup *lookup)
 {
     lookup->match_count = bucket_pair_match((const slot_word *)staged(lookup, STAGE_BUCKET), lookup->key.hash,
                                             lookup->matches, lookup->positions);
     lookup->match = 0;
+}
+
+static int take_bucket(struct lookup *lookup)
+{
+    match_bucket(lookup);
     return next_match(lookup);
 }
 
@@ -379,6 +411,7 @@ static int take_entry(struct lookup *lookup)
             if (checked == BELAY_OK) {
                 lookup->result.version = header->version;
                 lookup->result.value_length = header->value_length;
+                locations_keep(lookup->cache->locations, lookup->key.hash, slot);
                 return deliver(lookup, header);
             }
         }
@@ -386,6 +419,23 @@ static int take_entry(struct lookup *lookup)
     /* Torn, recycled, or found by an outdated mapping. */
     lookup->result.retries++;
     return fetch_descriptor(lookup);
+}
+
+/* If the bucket names the guessed entry, that has arrived, too, and is looked at before other entries with its fingerprint. */
+static int take_guess(struct lookup *lookup)
+{
+    match_bucket(lookup);
+    for (unsigned i = 0; i < lookup->match_count; ++i) {
+        if (lookup->matches[i] != lookup->guess)
+            continue;
+        unsigned position = lookup->positions[i];
+        lookup->matches[i] = lookup->matches[0];
+        lookup->positions[i] = lookup->positions[0];
+        lookup->matches[0] = lookup->guess;
+        lookup->positions[0] = position;
+        return take_entry(lookup);
+    }
+    return next_match(lookup);
 }
 
 /* ---- Steps ---- */
@@ -397,6 +447,7 @@ static int arrived(struct lookup *lookup)
     case LOOKUP_DESCRIPTOR: return take_descriptor(lookup);
     case LOOKUP_REFERENCE: return take_reference(lookup);
     case LOOKUP_BUCKET: return take_bucket(lookup);
+    case LOOKUP_GUESS: return take_guess(lookup);
     case LOOKUP_ENTRY: return take_entry(lookup);
     case LOOKUP_LARGE: return take_piece(lookup);
     case LOOKUP_CONFIRM: return take_confirmation(lookup);

@@ -99,7 +99,8 @@ static int make_remote_state(belay_cache *cache)
         return BELAY_OK;
     cache->fetched = calloc(cache->partition_count, sizeof *cache->fetched);
     cache->blocks = calloc(nodes, sizeof *cache->blocks);
-    if (!cache->fetched || !cache->blocks)
+    cache->locations = locations_make();
+    if (!cache->fetched || !cache->blocks || !cache->locations)
         return log_error(BELAY_ERR_NO_MEMORY, "cache %s: no memory for remote descriptors",
                          cache->settings.name);
     return BELAY_OK;
@@ -127,6 +128,7 @@ static void cache_free(belay_cache *cache)
         munmap(cache->timings, sizeof *cache->timings);
     free(cache->fetched);
     free(cache->blocks);
+    locations_free(cache->locations);
     free(cache);
 }
 
