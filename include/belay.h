@@ -207,6 +207,9 @@ typedef enum belay_loss_policy {
     BELAY_LOSS_READ_WRITE_SAFE
 } belay_loss_policy;
 
+/** Is something done? */
+typedef enum belay_switch { BELAY_SWITCH_DEFAULT, BELAY_OFF, BELAY_ON } belay_switch;
+
 /** Settings of a cache, equal on all nodes. Zero in a field means its default; only the name is required. */
 typedef struct belay_cache_config {
     const char *name; /**< 1 to BELAY_CACHE_NAME_MAX characters */
@@ -216,6 +219,12 @@ typedef struct belay_cache_config {
     belay_atomicity atomicity_mode;
     belay_loss_policy partition_loss_policy;
     unsigned partitions; /**< a power of two up to BELAY_PARTITIONS_MAX; default 256 */
+    /** BELAY_ON: belay_get() may take a value from a backup on its own host when the primary is on another. It may be older than
+     * the newest one, also than a write of this process that was not flushed, or newer than what others read yet and lost
+     * with the primary; it is never a mixture. Default BELAY_OFF. */
+    belay_switch read_from_backup;
+    size_t
+        near_cache_size; /**< bytes at every process for values read from other hosts, from 64 KiB on; default 0: none */
 } belay_cache_config;
 
 /**
@@ -592,7 +601,8 @@ int belay_verify(belay_cache *cache, belay_verify_report *report);
 /** Counters of this node for one cache, since it was opened. */
 typedef struct belay_cache_stats {
     uint64_t gets, hits, misses;
-    uint64_t gets_local, gets_one_sided, gets_requested; /**< how gets were served */
+    uint64_t gets_local, gets_one_sided, gets_requested, gets_from_backup; /**< how gets were served */
+    uint64_t gets_near;       /**< of gets_one_sided: the value was in the near cache */
     uint64_t read_retries;    /**< torn or recycled one-sided reads that were repeated */
     uint64_t puts, removes;   /**< begun by this node, all kinds of writes */
     uint64_t updates_applied; /**< applied here as primary */

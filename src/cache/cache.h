@@ -11,6 +11,7 @@
 #include "cache/ahead.h"
 #include "cache/counters.h"
 #include "cache/locations.h"
+#include "cache/near.h"
 #include "cache/timings.h"
 #include "cluster/node.h"
 #include "copy/reader.h"
@@ -51,6 +52,7 @@ struct belay_cache {
     struct fetched_descriptor *fetched; /* by partition; NULL: every primary is mapped */
     struct known_block *blocks;         /* by node; where `fetched` is */
     struct locations *locations;        /* as well */
+    struct near *near;                  /* as well; NULL: none is configured */
 
     atomic_uint lost_count; /* partitions that are lost */
     atomic_bool *lost;      /* by partition */
@@ -80,6 +82,11 @@ static inline int cache_primary(const belay_cache *cache, uint32_t partition)
 static inline bool cache_is_transactional(const belay_cache *cache)
 {
     return cache->settings.atomicity_mode == BELAY_TRANSACTIONAL;
+}
+
+static inline bool cache_reads_backups(const belay_cache *cache)
+{
+    return cache->settings.read_from_backup == BELAY_ON;
 }
 
 static inline bool cache_is_lost(const belay_cache *cache, uint32_t partition)

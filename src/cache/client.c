@@ -446,9 +446,14 @@ void client_begin_get(struct belay_request *request, belay_cache *cache, const v
         complete(request, status);
         return;
     }
+    struct lookup *lookup = &request->lookup;
+    if (cache_reads_backups(cache) &&
+        lookup_backup(cache, &wanted, request->partition, buffer, capacity, &lookup->result) == BELAY_OK) {
+        finish_get(request, BELAY_OK);
+        return;
+    }
     request->state = REQUEST_LOOKUP;
-    int status = lookup_begin(&request->lookup, cache, &wanted, request->partition, request->primary, buffer,
-                              capacity);
+    int status = lookup_begin(lookup, cache, &wanted, request->partition, request->primary, buffer, capacity);
     if (status != FABRIC_AGAIN)
         finish_get(request, status);
     else

@@ -21,6 +21,8 @@ enum counter {
     COUNT_READ_RETRIES,
     COUNT_PUTS,
     COUNT_REMOVES,
+    COUNT_GETS_NEAR,
+    COUNT_GETS_FROM_BACKUP,
     COUNTERS
 };
 

@@ -23,6 +23,8 @@ libbelay_la_SOURCES += \
     src/cache/map.c \
     src/cache/map.h \
     src/cache/many.h \
+    src/cache/near.c \
+    src/cache/near.h \
     src/cache/observe.c \
     src/cache/observe.h \
     src/cache/operation.c \

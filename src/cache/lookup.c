@@ -124,6 +124,25 @@ static int lookup_request(belay_cache *cache, const struct read_key *key, void *
                                         : status;
 }
 
+/* ---- From a backup ---- */
+
+int lookup_backup(belay_cache *cache, const struct read_key *key, uint32_t partition, void *buffer,
+                  size_t capacity, struct read_result *result)
+{
+    for (int i = 1; i < cache->places; ++i) {
+        int holder = cache_holder(cache, partition, i);
+        const struct copy_descriptor *descriptor = NULL;
+        if (holder >= 0)
+            descriptor = cache_mapped_descriptor(cache, holder, partition);
+        if (descriptor && reader_get_mirrored(&cache->node->caches->arenas[holder].view, descriptor, key,
+                                              buffer, capacity, result) == BELAY_OK) {
+            counter_add(cache->counters, counter_shard(), COUNT_GETS_FROM_BACKUP, 1);
+            return BELAY_OK;
+        }
+    }
+    return READ_AGAIN;
+}
+
 /* ---- One key ---- */
 
 static int read_remote(belay_cache *cache, const struct read_key *key, uint32_t partition, int primary,
@@ -173,6 +192,9 @@ static int get_from(belay_cache *cache, int primary, const struct read_key *key,
         return read_own(cache, descriptor, key, partition, buffer, capacity, result);
     }
     if (!async_unsettled(cache->node, primary, key->hash)) {
+        if (!descriptor && cache_reads_backups(cache) &&
+            lookup_backup(cache, key, partition, buffer, capacity, result) == BELAY_OK)
+            return BELAY_OK;
         if (descriptor)
             status = reader_get(&cache->node->caches->arenas[primary].view, descriptor, key, buffer, capacity,
                                 result);

@@ -20,6 +20,11 @@ int lookup_get(belay_cache *cache, const void *key, size_t key_length, void *buf
 int lookup_settled(belay_cache *cache, const struct read_key *key, void *buffer, size_t capacity,
                    struct read_result *result);
 
+/* Get a key of a cache with `read_from_backup` from a backup that is mapped, if its primary is not. @return BELAY_OK, or READ_AGAIN:
+ * read it from the primary. */
+int lookup_backup(belay_cache *cache, const struct read_key *key, uint32_t partition, void *buffer,
+                  size_t capacity, struct read_result *result);
+
 /* ---- RDMA reads in flight (lookup_remote.c) ---- */
 
 enum lookup_state {
@@ -28,6 +33,7 @@ enum lookup_state {
     LOOKUP_REFERENCE,  /* directory entry */
     LOOKUP_BUCKET,
     LOOKUP_GUESS, /* bucket, and the entry where it was last */
+    LOOKUP_NEAR,  /* bucket, and the header of the entry whose value the near cache has */
     LOOKUP_ENTRY,
     LOOKUP_LARGE,   /* value in pieces */
     LOOKUP_CONFIRM, /* large value: is the slot still the same? */
@@ -50,6 +56,7 @@ struct lookup {
     struct copy_descriptor descriptor; /* as fetched last */
     uint64_t page_at;
     slot_word guess; /* 0: none */
+    struct near_proof near;
     slot_word matches[16];
     unsigned positions[16];
     unsigned match_count, match;

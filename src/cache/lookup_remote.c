@@ -2,7 +2,8 @@
 /**
  * @file lookup_remote.c
  * A get by RDMA READs: bucket, then entry; what leads there (arena header, descriptor, directory) is fetched once and kept.
- * Where an entry was found last it is read together with the bucket (locations.h), behind it as ever.
+ * Where an entry was found last it is read together with the bucket (locations.h), behind it as ever; of one whose value is kept
+ * here (near.h) only the header.
  *
  * What was kept may be outdated: the index may have moved, segments may have been recycled. A key that is found proves
  * itself (key, seal); one that is not found is believed only after the root's generation has been read again. Everything
@@ -192,28 +193,37 @@ static slot_word guess_slot(const struct lookup *lookup)
     return slot && slot_length_bound(slot) <= entry_room(lookup) ? slot : 0;
 }
 
-static int fetch_guess(struct lookup *lookup, uint64_t bucket_at)
+/* The bucket, and behind it some bytes from where the entry was. */
+static int fetch_both(struct lookup *lookup, uint64_t bucket_at, size_t length, enum lookup_state next)
 {
     int posted = post_read(lookup, bucket_at, 2 * BUCKET_SIZE, STAGE_BUCKET, FABRIC_MORE);
     if (posted != BELAY_OK)
         return finish(lookup, posted);
-    lookup->fetched = read_log(lookup, slot_address(lookup->guess), slot_length_bound(lookup->guess),
-                               STAGE_ENTRY, LOOKUP_GUESS);
+    lookup->fetched = read_log(lookup, slot_address(lookup->guess), length, STAGE_ENTRY, next);
     return FABRIC_AGAIN;
+}
+
+static bool is_near(struct lookup *lookup)
+{
+    struct near *near = lookup->cache->near;
+    return near && lookup->tries == 0 && near_find(near, &lookup->key, &lookup->near);
 }
 
 static int fetch_bucket(struct lookup *lookup)
 {
     uint64_t offset, guessed_offset;
     size_t contiguous;
+    bool near = is_near(lookup);
     int located = locate(lookup, bucket_pair_address(lookup->page_at, lookup->key.hash), &offset,
                          &contiguous);
     if (located != BELAY_OK)
         return not_located(lookup, located);
-    lookup->guess = guess_slot(lookup);
+    lookup->guess = near ? lookup->near.slot : guess_slot(lookup);
     if (lookup->guess &&
         locate(lookup, slot_address(lookup->guess), &guessed_offset, &contiguous) == BELAY_OK)
-        return fetch_guess(lookup, offset);
+        return fetch_both(lookup, offset,
+                          near ? sizeof(struct entry_header) : slot_length_bound(lookup->guess),
+                          near ? LOOKUP_NEAR : LOOKUP_GUESS);
     return in_flight(lookup, read_to(lookup, offset, 2 * BUCKET_SIZE, STAGE_BUCKET, LOOKUP_BUCKET));
 }
 
@@ -240,8 +250,8 @@ static int find_page(struct lookup *lookup)
 static int take_descriptor(struct lookup *lookup)
 {
     memcpy(&lookup->descriptor, staged(lookup, STAGE_ENTRY), sizeof lookup->descriptor);
-    if (!lookup->descriptor
-             .serving) /* or it is empty: the peer does not know yet that it holds the partition */
+    /* Or it is empty: the peer does not know yet that it holds the partition. */
+    if (lookup->descriptor.serving != COPY_SERVES)
         return finish(lookup, READ_AGAIN);
     if (lookup->descriptor.cache != lookup->cache->number ||
         lookup->descriptor.partition != lookup->partition)
@@ -394,6 +404,16 @@ static int take_large(struct lookup *lookup, const struct entry_header *header)
     return fetch_piece(lookup);
 }
 
+/* For the next get of the key. */
+static void remember(struct lookup *lookup, const struct entry_header *header, slot_word slot)
+{
+    struct near *near = lookup->cache->near;
+    struct near_proof proof = {slot, header->version, header->value_length};
+    locations_keep(lookup->cache->locations, lookup->key.hash, slot);
+    if (near)
+        near_keep(near, &lookup->key, &proof, (const unsigned char *)(header + 1) + header->key_length);
+}
+
 static int take_entry(struct lookup *lookup)
 {
     slot_word slot = lookup->matches[lookup->match];
@@ -411,7 +431,7 @@ static int take_entry(struct lookup *lookup)
             if (checked == BELAY_OK) {
                 lookup->result.version = header->version;
                 lookup->result.value_length = header->value_length;
-                locations_keep(lookup->cache->locations, lookup->key.hash, slot);
+                remember(lookup, header, slot);
                 return deliver(lookup, header);
             }
         }
@@ -421,8 +441,8 @@ static int take_entry(struct lookup *lookup)
     return fetch_descriptor(lookup);
 }
 
-/* If the bucket names the guessed entry, that has arrived, too, and is looked at before other entries with its fingerprint. */
-static int take_guess(struct lookup *lookup)
+/* Does the bucket name the guessed entry? Then that is the first to be looked at: it has arrived as well. */
+static bool guess_matches(struct lookup *lookup)
 {
     match_bucket(lookup);
     for (unsigned i = 0; i < lookup->match_count; ++i) {
@@ -433,9 +453,35 @@ static int take_guess(struct lookup *lookup)
         lookup->positions[i] = lookup->positions[0];
         lookup->matches[0] = lookup->guess;
         lookup->positions[0] = position;
-        return take_entry(lookup);
+        return true;
     }
-    return next_match(lookup);
+    return false;
+}
+
+static int take_guess(struct lookup *lookup)
+{
+    return guess_matches(lookup) ? take_entry(lookup) : next_match(lookup);
+}
+
+/* No other entry has had this version: where it still stands is the key that it was read for. */
+static bool is_proved(const struct lookup *lookup)
+{
+    const struct entry_header *header = (const struct entry_header *)staged(lookup, STAGE_ENTRY);
+    return lookup->fetched >= sizeof *header && entry_header_plausible(header, lookup->guess) &&
+           header->version == lookup->near.version && header->value_length == lookup->near.value_length;
+}
+
+static int take_near(struct lookup *lookup)
+{
+    if (!guess_matches(lookup) || !is_proved(lookup))
+        return next_match(lookup);
+    bool fits_in = lookup->near.value_length <= lookup->capacity;
+    if (fits_in && !near_take(lookup->cache->near, &lookup->key, &lookup->near, lookup->buffer))
+        return next_match(lookup);
+    counter_add(lookup->cache->counters, counter_shard(), COUNT_GETS_NEAR, 1);
+    lookup->result.version = lookup->near.version;
+    lookup->result.value_length = lookup->near.value_length;
+    return finish(lookup, fits_in ? BELAY_OK : BELAY_ERR_TRUNCATED);
 }
 
 /* ---- Steps ---- */
@@ -448,6 +494,7 @@ static int arrived(struct lookup *lookup)
     case LOOKUP_REFERENCE: return take_reference(lookup);
     case LOOKUP_BUCKET: return take_bucket(lookup);
     case LOOKUP_GUESS: return take_guess(lookup);
+    case LOOKUP_NEAR: return take_near(lookup);
     case LOOKUP_ENTRY: return take_entry(lookup);
     case LOOKUP_LARGE: return take_piece(lookup);
     case LOOKUP_CONFIRM: return take_confirmation(lookup);

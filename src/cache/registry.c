@@ -103,6 +103,10 @@ static int make_remote_state(belay_cache *cache)
     if (!cache->fetched || !cache->blocks || !cache->locations)
         return log_error(BELAY_ERR_NO_MEMORY, "cache %s: no memory for remote descriptors",
                          cache->settings.name);
+    size_t near_size = cache->settings.near_cache_size;
+    if (near_size > 0 && !(cache->near = near_make(near_size)))
+        return log_error(BELAY_ERR_NO_MEMORY, "cache %s: no memory for a near cache of %zu bytes",
+                         cache->settings.name, near_size);
     return BELAY_OK;
 }
 
@@ -129,6 +133,7 @@ static void cache_free(belay_cache *cache)
     free(cache->fetched);
     free(cache->blocks);
     locations_free(cache->locations);
+    near_free(cache->near);
     free(cache);
 }
 

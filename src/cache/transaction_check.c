@@ -61,7 +61,7 @@ bool transaction_mark(belay_cache *cache, uint32_t partition, uint64_t hash, uin
     if (!descriptor)
         return cache->blocks && fetch_mark(cache, partition, primary, hash, mark);
     *mark = atomic_load_explicit(&descriptor->marks[mark_index(hash)], memory_order_acquire);
-    return atomic_load_explicit(&descriptor->serving, memory_order_acquire) != 0;
+    return atomic_load_explicit(&descriptor->serving, memory_order_acquire) == COPY_SERVES;
 }
 
 /* ---- One key ---- */

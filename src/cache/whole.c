@@ -278,6 +278,8 @@ void whole_stats(belay_cache *cache, belay_cache_stats *stats)
         .gets_local = counter_sum(counters, COUNT_GETS_LOCAL),
         .gets_one_sided = counter_sum(counters, COUNT_GETS_ONE_SIDED),
         .gets_requested = counter_sum(counters, COUNT_GETS_REQUESTED),
+        .gets_from_backup = counter_sum(counters, COUNT_GETS_FROM_BACKUP),
+        .gets_near = counter_sum(counters, COUNT_GETS_NEAR),
         .read_retries = counter_sum(counters, COUNT_READ_RETRIES),
         .puts = counter_sum(counters, COUNT_PUTS),
         .removes = counter_sum(counters, COUNT_REMOVES),

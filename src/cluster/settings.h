@@ -84,6 +84,8 @@ enum cache_setting {
     CACHE_ATOMICITY_MODE,
     CACHE_PARTITION_LOSS_POLICY,
     CACHE_PARTITIONS,
+    CACHE_READ_FROM_BACKUP,
+    CACHE_NEAR_CACHE_SIZE,
     CACHE_SETTINGS
 };
 
@@ -96,9 +98,13 @@ struct cache_settings {
     uint32_t atomicity_mode;             /* belay_atomicity */
     uint32_t partition_loss_policy;      /* belay_loss_policy */
     uint32_t partitions;
+    uint32_t read_from_backup; /* belay_switch */
+    uint32_t reserved;
+    uint64_t near_cache_size; /* bytes; 0: none */
     struct settings_origin origins[CACHE_SETTINGS];
+    uint32_t reserved_too;
 };
-_Static_assert(sizeof(struct cache_settings) == 64 + 6 * 4 + CACHE_SETTINGS * 12, "sent: no padding");
+_Static_assert(sizeof(struct cache_settings) == 64 + 8 * 4 + 8 + CACHE_SETTINGS * 12 + 4, "sent: no padding");
 
 /* ---- The configuration file ---------------------------------------------------------------------------------- */
 

@@ -36,6 +36,8 @@ static const struct setting_word syncs[] = {{"FULL_SYNC", BELAY_FULL_SYNC},
                                             {"FULL_ASYNC", BELAY_FULL_ASYNC},
                                             {NULL, 0}};
 
+static const struct setting_word switches[] = {{"false", BELAY_OFF}, {"true", BELAY_ON}, {NULL, 0}};
+
 static const struct setting_word atomicities[] = {{"ATOMIC", BELAY_ATOMIC},
                                                   {"TRANSACTIONAL", BELAY_TRANSACTIONAL},
                                                   {"TRANSACTIONAL_SNAPSHOT", 0},
@@ -125,6 +127,14 @@ static const struct setting cache_settings[CACHE_SETTINGS] = {
                           .type = SETTING_NUMBER, .power_of_two = true, .minimum = 1,
                           .maximum = BELAY_PARTITIONS_MAX, .initial = 256,
                           .meaning = "slices of the key space"},
+    [CACHE_READ_FROM_BACKUP] =
+        {IN_CACHE(read_from_backup), .property = "readFromBackup", .variable = "BELAY_READ_FROM_BACKUP",
+         .type = SETTING_WORD, .words = switches, .initial = BELAY_OFF,
+         .meaning = "true: a get may use a backup on its own host, which may be slightly old"},
+    [CACHE_NEAR_CACHE_SIZE] = {IN_CACHE(near_cache_size), .property = "nearCacheSize",
+                               .variable = "BELAY_NEAR_CACHE_SIZE", .type = SETTING_SIZE, .minimum = 64 * KIB,
+                               .maximum = 1 * TIB, .automatic = "none",
+                               .meaning = "memory at every process for values read from other hosts"},
 };
 
 const struct settings_table settings_node_table = {"belay_config", node_settings, COUNT(node_settings),
@@ -152,7 +162,7 @@ const char *settings_table_advice(const char *property)
         {"clientMode", "what a node is for is the property role"},
         {"dataStorageConfiguration", "memory is the property arenaSize, and nothing is kept on disk"},
         {"rebalanceMode", "lost copies are always restored behind the writes"},
-        {"readFromBackup", "gets read the primary's copy"},
+        {"nearConfiguration", "a near cache is had by the property nearCacheSize"},
         {"igniteInstanceName", "a job has one instance"},
     };
     for (size_t i = 0; i < COUNT(foreign); ++i)

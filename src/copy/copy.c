@@ -56,6 +56,8 @@ void copy_destroy(copy *c)
 {
     if (!c)
         return;
+    copy_serve(c, COPY_SERVES_NOBODY);
+    fence_full(); /* before others may get its memory, see reader_mirror.c */
     for (uint32_t s = 0; s < c->logical_end; ++s) {
         uint32_t physical = copy_physical(c, s);
         if (c->segments[s].use != SEGMENT_NONE)
@@ -65,7 +67,6 @@ void copy_destroy(copy *c)
     }
     give_tables(c);
     applied_forget(c);
-    copy_serve(c, false);
     racy_zero(&c->descriptor->root, sizeof c->descriptor->root);
     arena_count_copies(c->arena, -1);
     free(c->reservations);
@@ -73,9 +74,9 @@ void copy_destroy(copy *c)
     free(c);
 }
 
-void copy_serve(copy *c, bool serving)
+void copy_serve(copy *c, enum copy_serving whom)
 {
-    atomic_store_explicit(&c->descriptor->serving, serving, memory_order_release);
+    atomic_store_explicit(&c->descriptor->serving, whom, memory_order_release);
 }
 
 void copy_relocate(copy *c, uint64_t descriptor_offset)

@@ -88,7 +88,7 @@ int copy_create(arena *a, uint64_t descriptor_offset, uint32_t cache, uint32_t p
 void copy_destroy(copy *c); /* gives its segments back to the arena, and leaves the descriptor empty */
 
 /* Let one-sided readers use this copy, or not. At first they may not. */
-void copy_serve(copy *c, bool serving);
+void copy_serve(copy *c, enum copy_serving whom);
 
 /* Move the descriptor to another place. Nobody reads or writes it meanwhile. */
 void copy_relocate(copy *c, uint64_t descriptor_offset);

@@ -60,11 +60,18 @@ struct copy_root {
     uint32_t directory_segment[ROOT_DIRECTORY_SEGMENTS]; /* logical; the present n are at [n - 1, 2n - 1) */
 };
 
+/* Whom a copy serves: readers keep off what does not serve them. */
+enum copy_serving {
+    COPY_SERVES_NOBODY,
+    COPY_SERVES, /* it is the primary's, and ready */
+    COPY_MIRRORS /* it is a backup's, and complete: for those who take what may be slightly old */
+};
+
 /* One copy at one node. Lies in the arena; `root` is mirrored, the rest is this node's own. */
 struct copy_descriptor {
     struct copy_root root;
     uint32_t cache, partition;                 /* whose copy this is: readers check it */
-    _Atomic uint32_t serving;                  /* this is the primary, and ready: else readers keep off */
+    _Atomic uint32_t serving;                  /* enum copy_serving */
     _Atomic uint32_t direct[TABLE_DIRECT];     /* logical segment -> physical + 1; 0: not attached */
     _Atomic uint32_t indirect[TABLE_INDIRECT]; /* physical + 1 of segments full of further mappings */
     _Atomic uint64_t marks[MARK_WORDS];        /* of transactions, see mark.h */

@@ -24,6 +24,7 @@ libbelay_la_SOURCES += \
     src/copy/reader.c \
     src/copy/reader.h \
     src/copy/reader_fetched.c \
+    src/copy/reader_mirror.c \
     src/copy/rebuild.c \
     src/copy/reserve.c \
     src/copy/seal.h \

@@ -254,7 +254,8 @@ int reader_get(const struct arena_view *view, const struct copy_descriptor *desc
     struct reading reading = {view, descriptor, key, buffer, capacity, &read};
     if (__builtin_expect(!descriptor_lies_in(view, descriptor), 0))
         return log_quiet(BELAY_ERR_PROTOCOL, "a copy's descriptor lies outside of its region");
-    if (__builtin_expect(!atomic_load_explicit(&descriptor->serving, memory_order_acquire), 0)) {
+    if (__builtin_expect(atomic_load_explicit(&descriptor->serving, memory_order_acquire) != COPY_SERVES,
+                         0)) {
         result->retries = 0;
         return READ_AGAIN;
     }
@@ -309,7 +310,7 @@ int reader_get_ahead(const struct arena_view *view, const struct copy_descriptor
                      struct read_result *result)
 {
     struct reading reading = {view, descriptor, key, buffer, capacity, result};
-    bool serving = atomic_load_explicit(&descriptor->serving, memory_order_acquire);
+    bool serving = atomic_load_explicit(&descriptor->serving, memory_order_acquire) == COPY_SERVES;
     int done = home && serving ? get_in_bucket(&reading, home) : READ_AGAIN;
     if (done == OTHER_KEY)
         done = get_in_bucket(&reading, neighbour_bucket(home));

@@ -53,6 +53,14 @@ int reader_get(const struct arena_view *view, const struct copy_descriptor *desc
                const struct read_key *key, void *buffer, size_t capacity, struct read_result *result);
 
 /*
+ * Get from a mapped backup: what it has at the moment, which may be older than the newest value, or not shown by the primary
+ * yet, but is whole. @return BELAY_OK, or READ_AGAIN: ask the primary.
+ */
+int reader_get_mirrored(const struct arena_view *view, const struct copy_descriptor *descriptor,
+                        const struct read_key *key, void *buffer, size_t capacity,
+                        struct read_result *result);
+
+/*
  * The same in three steps, for gets that overlap: what a step needs, the one before has asked for, so the cache misses of many
  * keys are waited for at once. The home bucket may be NULL: the index has none yet.
  */

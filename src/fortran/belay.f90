@@ -40,7 +40,8 @@ module belay
     type, bind(C), private :: c_cache_config
         type(c_ptr) :: name
         integer(c_int) :: cache_mode, backups, write_synchronization_mode, atomicity_mode, partition_loss_policy, &
-            partitions
+            partitions, read_from_backup
+        integer(c_size_t) :: near_cache_size
     end type
 
     interface
@@ -203,7 +204,7 @@ contains
         name = trim(config%name) // c_null_char
         result = c_cache_open(node, c_cache_config(c_loc(name), config%cache_mode, config%backups, &
             config%write_synchronization_mode, config%atomicity_mode, config%partition_loss_policy, &
-            config%partitions), cache)
+            config%partitions, config%read_from_backup, config%near_cache_size), cache)
     end function
 
     !> Leaves the handle as if it had never been set.

@@ -134,6 +134,10 @@ module belay_types
     integer(c_int), parameter :: BELAY_LOSS_READ_ONLY_SAFE = 2
     integer(c_int), parameter :: BELAY_LOSS_READ_WRITE_SAFE = 3
 
+    integer(c_int), parameter :: BELAY_SWITCH_DEFAULT = 0
+    integer(c_int), parameter :: BELAY_OFF = 1
+    integer(c_int), parameter :: BELAY_ON = 2
+
     type :: belay_cache_config
         character(len=BELAY_CACHE_NAME_MAX + 1, kind=c_char) :: name = ''
         integer(c_int) :: cache_mode = BELAY_CACHE_DEFAULT
@@ -142,6 +146,8 @@ module belay_types
         integer(c_int) :: atomicity_mode = BELAY_ATOMICITY_DEFAULT
         integer(c_int) :: partition_loss_policy = BELAY_LOSS_DEFAULT
         integer(c_int) :: partitions = 0
+        integer(c_int) :: read_from_backup = BELAY_SWITCH_DEFAULT
+        integer(c_size_t) :: near_cache_size = 0
     end type
 
     ! ---- Transactions
@@ -247,6 +253,8 @@ module belay_types
         integer(c_int64_t) :: gets_local = 0
         integer(c_int64_t) :: gets_one_sided = 0
         integer(c_int64_t) :: gets_requested = 0
+        integer(c_int64_t) :: gets_from_backup = 0
+        integer(c_int64_t) :: gets_near = 0
         integer(c_int64_t) :: read_retries = 0
         integer(c_int64_t) :: puts = 0
         integer(c_int64_t) :: removes = 0

@@ -115,8 +115,10 @@ static int handle_begin(belay_node *node, int peer, const struct message_header 
     drop_incoming(partition);
     int result = copy_create(node->arena, partition->spare_offset, partition->cache, partition->number,
                              node->verbs, &partition->incoming);
-    if (result == BELAY_OK)
+    if (result == BELAY_OK) {
         partition->source = peer;
+        copy_serve(partition->copy, COPY_SERVES_NOBODY); /* it gets no pushes any more */
+    }
     struct copy_place_answer answer = {.descriptor_offset = partition->spare_offset};
     spin_release(&partition->lock);
     node_reply(node, peer, header->call, result, &answer, result == BELAY_OK ? sizeof answer : 0);
@@ -138,6 +140,7 @@ static int handle_finish(belay_node *node, int peer, const struct message_header
     partition->incoming = NULL;
     partition->source = -1;
     partition->complete = true;
+    copy_serve(partition->copy, COPY_MIRRORS);
     struct copy_place_answer answer = {.descriptor_offset = partition->descriptor_offset};
     if (partition->promotion)
         promotion_filled(partition);

@@ -31,7 +31,7 @@ static void set_ready(struct partition *partition)
 {
     partition->ready = partition->complete = true;
     partition_raise_version(partition);
-    copy_serve(partition->copy, true);
+    copy_serve(partition->copy, COPY_SERVES);
 }
 
 int partition_init(struct partition *partition, belay_node *node, uint16_t cache, uint32_t number,
@@ -53,6 +53,7 @@ int partition_init(struct partition *partition, belay_node *node, uint16_t cache
         if (result != BELAY_OK)
             return result;
         partition->complete = fresh;
+        copy_serve(partition->copy, fresh ? COPY_MIRRORS : COPY_SERVES_NOBODY);
     }
     partition->backups = calloc(copies, sizeof *partition->backups);
     partition->provision.calls = calloc(copies, sizeof *partition->provision.calls);
@@ -203,6 +204,8 @@ static void hold_copy(struct partition *partition, bool fresh)
     if (!partition->copy && make_copy(partition) != BELAY_OK)
         return; /* logged; this holder will never be complete */
     partition->complete = partition->complete || fresh;
+    if (partition->complete && !partition->ready)
+        copy_serve(partition->copy, COPY_MIRRORS);
 }
 
 void partition_reassign(struct partition *partition, const int *nodes, bool fresh)
@@ -236,7 +239,7 @@ void partition_abandon(struct partition *partition)
     partition->primary = -1;
     promotion_end(partition);
     if (partition->copy)
-        copy_serve(partition->copy, false);
+        copy_serve(partition->copy, COPY_SERVES_NOBODY);
     for (int i = 0; i < partition->backup_count; ++i)
         partition_drop_backup(partition, i);
     partition_activate(partition);

@@ -54,7 +54,7 @@ void promotion_begin(struct partition *partition)
     struct promotion *promotion = partition->promotion;
     uint32_t generation = promotion ? promotion->generation + 1 : 1;
     partition->ready = false;
-    copy_serve(partition->copy, false);
+    copy_serve(partition->copy, COPY_SERVES_NOBODY);
     if (!promotion && !(promotion = malloc(sizeof *promotion))) {
         log_error(BELAY_ERR_NO_MEMORY, "no memory to become the primary of partition %u", partition->number);
         return;
@@ -199,7 +199,7 @@ static void serve(struct partition *partition)
     partition->ready = true;
     partition->promoted_in = partition->node->view->number;
     partition_let_go(partition);
-    copy_serve(partition->copy, true);
+    copy_serve(partition->copy, COPY_SERVES);
     promotion_end(partition);
     add_event(partition, BELAY_EVENT_PARTITION_PROMOTED);
     resync_wanted(partition->node);

@@ -21,6 +21,8 @@ const struct stats_figure stats_figures[] = {
     {"gets_local", "gets served from the node's own memory", true, SHARE(stats.gets_local)},
     {"gets_one_sided", "gets that read a peer's memory", true, SHARE(stats.gets_one_sided)},
     {"gets_requested", "gets that asked the primary", true, SHARE(stats.gets_requested)},
+    {"gets_from_backup", "gets that read a backup", true, SHARE(stats.gets_from_backup)},
+    {"gets_near", "gets from the near cache", true, SHARE(stats.gets_near)},
     {"read_retries", "torn or recycled one-sided reads that were repeated", true, SHARE(stats.read_retries)},
     {"puts", "puts and other writes begun", true, SHARE(stats.puts)},
     {"removes", "removes begun", true, SHARE(stats.removes)},

@@ -29,6 +29,9 @@ tests_mpi_linearizability_LDADD = $(TEST_LIBS)
 check_PROGRAMS += tests/mpi/flush_late
 tests_mpi_flush_late_LDADD = $(TEST_LIBS)
 
+check_PROGRAMS += tests/mpi/other_copies
+tests_mpi_other_copies_LDADD = $(TEST_LIBS)
+
 check_PROGRAMS += tests/mpi/lone_writes
 tests_mpi_lone_writes_LDADD = $(TEST_LIBS)
 

@@ -43,7 +43,7 @@ static void open_survivor(struct world *w, struct crashes *crashes, struct survi
         assert_int_not_equal(arena_take(s->arena, ARENA_URGENT), ARENA_NO_SEGMENT);
     assert_int_equal(
         copy_create(s->arena, w->descriptor_offset[MIRROR], 1, 2, w->options.seal_whole, &s->copy), BELAY_OK);
-    copy_serve(s->copy, true);
+    copy_serve(s->copy, COPY_SERVES);
     for (uint32_t logical = 0; logical < copy_logical_end(w->copy[MIRROR]); ++logical) {
         uint32_t physical = copy_physical(w->copy[MIRROR], logical);
         if (physical == ARENA_NO_SEGMENT)

@@ -61,6 +61,8 @@ static const struct sample cache_samples[] = {
     {"partition_loss_policy", "partitionLossPolicy", "BELAY_PARTITION_LOSS_POLICY", "IGNORE",
      "READ_ONLY_SAFE", "READ_WRITE_SAFE", "IGNORE"},
     {"partitions", "partitions", "BELAY_PARTITIONS", "256", "512", "1024", "1"},
+    {"read_from_backup", "readFromBackup", "BELAY_READ_FROM_BACKUP", "false", "true", "false", "true"},
+    {"near_cache_size", "nearCacheSize", "BELAY_NEAR_CACHE_SIZE", "none", "64K", "1M", "1G"},
 };
 
 static const belay_cache_config cache_struct = {
@@ -71,6 +73,8 @@ static const belay_cache_config cache_struct = {
     .atomicity_mode = BELAY_ATOMIC,
     .partition_loss_policy = BELAY_LOSS_READ_WRITE_SAFE,
     .partitions = 1024,
+    .read_from_backup = BELAY_OFF,
+    .near_cache_size = 1024 * 1024,
 };
 
 /* ---- Help ---------------------------------------------------------------------------------------------------- */
