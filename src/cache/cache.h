@@ -84,9 +84,10 @@ static inline bool cache_is_transactional(const belay_cache *cache)
     return cache->settings.atomicity_mode == BELAY_TRANSACTIONAL;
 }
 
+/* Transactions check their reads against the primary, so those are read there. */
 static inline bool cache_reads_backups(const belay_cache *cache)
 {
-    return cache->settings.read_from_backup == BELAY_ON;
+    return cache->settings.read_from_backup == BELAY_ON && !cache_is_transactional(cache);
 }
 
 static inline bool cache_is_lost(const belay_cache *cache, uint32_t partition)
