@@ -210,6 +210,15 @@ typedef enum belay_loss_policy {
 /** Is something done? */
 typedef enum belay_switch { BELAY_SWITCH_DEFAULT, BELAY_OFF, BELAY_ON } belay_switch;
 
+/** Which end an update gives an entry that is there, in a cache (or with an entry) that has a time to live. */
+typedef enum belay_expiry {
+    BELAY_EXPIRY_DEFAULT = 0, /**< modified */
+    BELAY_EXPIRY_MODIFIED,    /**< a new one: its time begins again with every update */
+    BELAY_EXPIRY_CREATED      /**< the one it has, unless the update brings its own time to live */
+} belay_expiry;
+
+#define BELAY_TIME_TO_LIVE_MAX_MS 3153600000000u /**< the longest time to live: 100 years */
+
 /** Settings of a cache, equal on all nodes. Zero in a field means its default; only the name is required. */
 typedef struct belay_cache_config {
     const char *name; /**< 1 to BELAY_CACHE_NAME_MAX characters */
@@ -225,6 +234,10 @@ typedef struct belay_cache_config {
     belay_switch read_from_backup;
     size_t
         near_cache_size; /**< bytes at every process for values read from other hosts, from 64 KiB on; default 0: none */
+    belay_expiry expiry_policy;
+    uint64_t
+        time_to_live_ms; /**< milliseconds after which an entry is gone, by the clock (CLOCK_REALTIME) of its primary;
+                                    default 0: never. See belay_write_options.time_to_live_ms */
 } belay_cache_config;
 
 /**
@@ -238,7 +251,8 @@ int belay_cache_open(belay_node *node, const belay_cache_config *config, belay_c
 /** Release this node's handle. The data stays, and so do the copies this node holds. @p cache may be NULL. */
 int belay_cache_close(belay_cache *cache);
 
-/** Number of entries: the sum over all primaries, each counted at a moment within the call. */
+/** Number of entries: the sum over all primaries, each counted at a moment within the call. Entries whose time to live has
+ * passed count until they are removed, about a second later. */
 int belay_size(belay_cache *cache, uint64_t *entries);
 
 /** Remove every entry written before the call; entries written meanwhile may survive. Waits for all copies, and until transactions
@@ -250,7 +264,14 @@ int belay_clear(belay_cache *cache);
 /** Options of one write; NULL or zero fields mean the cache's settings. */
 typedef struct belay_write_options {
     belay_sync sync; /**< overrides the cache's write synchronization mode for this call */
+    uint64_t
+        time_to_live_ms; /**< milliseconds until the entry written is gone; 0: as the cache's configuration says;
+                                    BELAY_NEVER_EXPIRES; of a remove: without meaning. At most BELAY_TIME_TO_LIVE_MAX_MS, else
+                                    INVALID */
 } belay_write_options;
+
+/** Time to live of an entry that stays, whatever its cache's is. */
+#define BELAY_NEVER_EXPIRES UINT64_MAX
 
 /** *old_length of belay_get_and_put() when there was no old value. */
 #define BELAY_NO_VALUE SIZE_MAX
@@ -606,6 +627,7 @@ typedef struct belay_cache_stats {
     uint64_t read_retries;    /**< torn or recycled one-sided reads that were repeated */
     uint64_t puts, removes;   /**< begun by this node, all kinds of writes */
     uint64_t updates_applied; /**< applied here as primary */
+    uint64_t expired;         /**< entries removed here as primary because their time to live had passed */
     uint64_t pushes;          /**< to backups, one per update and backup */
     uint64_t push_bytes;
     uint64_t entries;    /**< now in partitions whose primary is this node */

@@ -41,6 +41,10 @@ static inline int check_options(const char *call, const belay_write_options *opt
 {
     if (options && (unsigned)options->sync > BELAY_FULL_ASYNC)
         return log_quiet(BELAY_ERR_INVALID, "%s: options->sync is %d", call, (int)options->sync);
+    if (options && options->time_to_live_ms > BELAY_TIME_TO_LIVE_MAX_MS &&
+        options->time_to_live_ms != BELAY_NEVER_EXPIRES)
+        return log_quiet(BELAY_ERR_INVALID, "%s: options->time_to_live_ms is %llu", call,
+                         (unsigned long long)options->time_to_live_ms);
     return BELAY_OK;
 }
 

@@ -133,6 +133,7 @@ struct cache_registry {
     int staging_count;
     atomic_uint next_number; /* of a request of this node, see request_number() */
     struct sweep *sweep;
+    struct expiry *expiry;
     uint32_t standby_cache, standby_partition; /* of standby.c: the next to look at; under the state lock */
     struct coordinator_state *coordinator;     /* of the transactions that this node coordinates */
 };

@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "cache/async.h"
+#include "cache/expiry.h"
 #include "cache/large.h"
 #include "cache/route.h"
 #include "cache/wire.h"
@@ -23,6 +24,7 @@ void client_operation(struct belay_request *request, enum operation_kind kind, c
     operation->expected = 0;
     operation->delta = 0;
     operation->entry_at = 0;
+    operation->time_to_live_ms = 0;
     operation->transaction = 0;
     operation->status = BELAY_OK;
     operation->answer = (struct operation_answer){0};
@@ -108,7 +110,7 @@ static void begin_here(struct belay_request *request)
 {
     struct operation *operation = &request->operation;
     struct partition *partition = &request->cache->partitions[request->partition];
-    if (operation->value_length > LARGE_HERE && operation->kind != OPERATION_REMOVE) {
+    if (operation->value_length > LARGE_HERE && !operation_removes(operation->kind)) {
         int result = check_beforehand(request);
         if (result == BELAY_OK)
             result = large_place_here(partition, operation, request->deadline);
@@ -151,8 +153,8 @@ static uint64_t argument_of(const struct operation *operation)
 
 static uint8_t flags_of(bool repeated, const struct wire_update *wire)
 {
-    bool plain = wire->argument == 0 && wire->entry_at == 0;
-    return (uint8_t)((repeated ? WIRE_REPEATED : 0) | (plain ? WIRE_PLAIN : 0));
+    bool timed = wire->time_to_live_ms != 0, plain = wire->argument == 0 && wire->entry_at == 0 && !timed;
+    return (uint8_t)((repeated ? WIRE_REPEATED : 0) | (plain ? WIRE_PLAIN : 0) | (timed ? WIRE_TIMED : 0));
 }
 
 static int send_async(struct belay_request *request, const struct message_header *header,
@@ -188,8 +190,9 @@ static int send_update(struct belay_request *request)
                                .value_length = operation->value_length,
                                .argument = argument_of(operation),
                                .entry_at = operation->entry_at,
+                               .time_to_live_ms = operation->time_to_live_ms,
                                .number = operation->origin.number};
-    bool with_value = !operation->entry_at && operation->kind != OPERATION_REMOVE &&
+    bool with_value = !operation->entry_at && !operation_removes(operation->kind) &&
                       operation->kind != OPERATION_FETCH_ADD && operation->value_length > 0;
     size_t value_length = with_value ? operation->value_length : 0;
     struct message_header header = {.type = MESSAGE_UPDATE,
@@ -220,7 +223,7 @@ static void begin_remote(struct belay_request *request)
     async_mark_dirty(node, request->primary);
     if (operation->sync == BELAY_PRIMARY_SYNC)
         async_mark_at_risk(node, request->primary);
-    if (operation->kind != OPERATION_REMOVE &&
+    if (!operation_removes(operation->kind) &&
         (size_t)operation->key_length + operation->value_length > WIRE_UPDATE_ROOM) {
         if (!operation->repeated)
             result = check_beforehand(request);
@@ -279,6 +282,13 @@ static void start(struct belay_request *request)
         begin_remote(request);
 }
 
+static enum counter counter_of(uint8_t kind)
+{
+    if (!operation_removes(kind))
+        return COUNT_PUTS;
+    return kind == OPERATION_REMOVE ? COUNT_REMOVES : COUNT_EXPIRIES_ASKED;
+}
+
 void client_begin(struct belay_request *request, belay_cache *cache, const belay_write_options *options)
 {
     struct operation *operation = &request->operation;
@@ -286,13 +296,14 @@ void client_begin(struct belay_request *request, belay_cache *cache, const belay
     operation->sync = sync_of(cache, options, operation->kind);
     operation->origin = (struct copy_origin){.client = (uint32_t)cache->node->id + 1,
                                              .number = next_number(cache->node)};
+    if (options)
+        operation->time_to_live_ms = options->time_to_live_ms;
     operation->repeated = false;
     operation->finished = finished_here;
     request->cache = cache;
     request->partition = hash_partition(operation->hash, cache->partition_count);
     request->deadline = node_deadline(cache->node);
-    counter_add(cache->counters, counter_shard(),
-                operation->kind == OPERATION_REMOVE ? COUNT_REMOVES : COUNT_PUTS, 1);
+    counter_add(cache->counters, counter_shard(), counter_of(operation->kind), 1);
     start(request);
 }
 
@@ -304,6 +315,9 @@ static void finish_get(struct belay_request *request, int status)
     if (status == READ_AGAIN || route_is_stale(status))
         status = lookup_settled(request->cache, &lookup->key, lookup->buffer, lookup->capacity,
                                 &lookup->result);
+    if (expiry_concerns(status, &lookup->result))
+        status = expiry_settle(request->cache, &lookup->key, lookup->buffer, lookup->capacity,
+                               &lookup->result);
     if (request->value_length && (status == BELAY_OK || status == BELAY_ERR_TRUNCATED))
         *request->value_length = lookup->result.value_length;
     counter_add(request->cache->counters, counter_shard(), COUNT_GETS, 1);

@@ -23,6 +23,7 @@ enum counter {
     COUNT_REMOVES,
     COUNT_GETS_NEAR,
     COUNT_GETS_FROM_BACKUP,
+    COUNT_EXPIRIES_ASKED, /* a read found something whose time seemed to be over */
     COUNTERS
 };
 

@@ -19,8 +19,8 @@ int large_place_here(struct partition *partition, struct operation *operation, u
     while (result == FABRIC_AGAIN && in_time) {
         spin_acquire(&partition->lock);
         result = operation_reserve(partition, partition->node->id, operation->key, operation->key_length,
-                                   operation->value_length, &operation->failures_seen, &operation->entry_at,
-                                   &value_at);
+                                   operation->value_length, operation->time_to_live_ms != 0,
+                                   &operation->failures_seen, &operation->entry_at, &value_at);
         spin_release(&partition->lock);
         if (result == FABRIC_AGAIN)
             in_time = node_wait_more(&wait);
@@ -70,7 +70,9 @@ static int ask_place(struct placing *placing, struct message_header header, cons
 static int reserve(struct placing *placing, const struct operation *operation)
 {
     struct wire_reserve wire = {.key_length = operation->key_length, .value_length = operation->value_length};
-    struct message_header header = {.type = MESSAGE_RESERVE, .cache = placing->cache->number};
+    struct message_header header = {.type = MESSAGE_RESERVE,
+                                    .flags = operation->time_to_live_ms ? WIRE_TIMED : 0,
+                                    .cache = placing->cache->number};
     struct iovec parts[2] = {{&wire, sizeof wire}, part_of(operation->key, operation->key_length)};
     return ask_place(placing, header, parts, 2);
 }

@@ -10,6 +10,8 @@ libbelay_la_SOURCES += \
     src/cache/coordinator.c \
     src/cache/counters.c \
     src/cache/counters.h \
+    src/cache/expiry.c \
+    src/cache/expiry.h \
     src/cache/large.c \
     src/cache/large.h \
     src/cache/loader.c \

@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "cache/async.h"
+#include "cache/expiry.h"
 #include "cache/operation.h"
 #include "cache/route.h"
 #include "cache/wire.h"
@@ -99,6 +100,7 @@ static int request_value(belay_cache *cache, int primary, const struct read_key 
             return status;
         result->version = value.version;
         result->value_length = value.value_length;
+        result->ends_at = value.ends_at;
         if (value.value_length > capacity)
             return BELAY_ERR_TRUNCATED;
         if (came == 0 && wire.from < value.value_length)
@@ -248,6 +250,8 @@ int lookup_get(belay_cache *cache, const void *key, size_t key_length, void *buf
     int status = get_at_once(cache, &wanted, partition, buffer, capacity, result);
     if (__builtin_expect(route_is_stale(status), 0))
         status = lookup_settled(cache, &wanted, buffer, capacity, result);
+    if (expiry_concerns(status, result))
+        status = expiry_settle(cache, &wanted, buffer, capacity, result);
     counter_add(cache->counters, shard, COUNT_GETS, 1);
     counter_add(cache->counters, shard, COUNT_HITS, status == BELAY_OK || status == BELAY_ERR_TRUNCATED);
     if (result->retries)

@@ -60,6 +60,7 @@ struct lookup {
     slot_word matches[16];
     unsigned positions[16];
     unsigned match_count, match;
+    bool ends;           /* a large value has its end behind it */
     size_t fetched;      /* bytes of the entry in staging */
     uint64_t value_done; /* bytes of a large value copied out */
     size_t piece;        /* bytes of it being fetched */

@@ -21,6 +21,7 @@ enum {
     TRIES_MAX = 16,
     /* Staging: fixed places for the small things, the entry behind them. */
     STAGE_WORD = 0,
+    STAGE_END = 8,
     STAGE_BUCKET = 128,
     STAGE_ENTRY = 4096
 };
@@ -353,6 +354,9 @@ static int fetch_confirmation(struct lookup *lookup)
         read_log(lookup, slot_address(slot), sizeof(struct entry_header), STAGE_ENTRY, LOOKUP_CONFIRM) <
             sizeof(struct entry_header))
         return fetch_descriptor(lookup);
+    if (lookup->ends && read_log(lookup, value_address(lookup, lookup->result.value_length), ENTRY_END_BYTES,
+                                 STAGE_END, LOOKUP_CONFIRM) < ENTRY_END_BYTES)
+        return fetch_descriptor(lookup);
     return FABRIC_AGAIN;
 }
 
@@ -380,6 +384,8 @@ static int take_confirmation(struct lookup *lookup)
     slot_word slot;
     const struct entry_header *header = (const struct entry_header *)staged(lookup, STAGE_ENTRY);
     memcpy(&slot, staged(lookup, STAGE_WORD), sizeof slot);
+    if (lookup->ends)
+        memcpy(&lookup->result.ends_at, staged(lookup, STAGE_END), sizeof lookup->result.ends_at);
     if (slot == lookup->matches[lookup->match] && header->version == lookup->result.version)
         return finish(lookup, fits(lookup) ? BELAY_OK : BELAY_ERR_TRUNCATED);
     lookup->result.retries++;
@@ -396,6 +402,8 @@ static int take_large(struct lookup *lookup, const struct entry_header *header)
     }
     lookup->result.version = header->version;
     lookup->result.value_length = header->value_length;
+    lookup->result.ends_at = 0;
+    lookup->ends = header->flags & ENTRY_ENDS;
     lookup->value_done = 0;
     if (!fits(lookup)) {
         lookup->value_done = header->value_length;
@@ -408,7 +416,7 @@ static int take_large(struct lookup *lookup, const struct entry_header *header)
 static void remember(struct lookup *lookup, const struct entry_header *header, slot_word slot)
 {
     struct near *near = lookup->cache->near;
-    struct near_proof proof = {slot, header->version, header->value_length};
+    struct near_proof proof = {slot, header->version, header->value_length, lookup->result.ends_at};
     locations_keep(lookup->cache->locations, lookup->key.hash, slot);
     if (near)
         near_keep(near, &lookup->key, &proof, (const unsigned char *)(header + 1) + header->key_length);
@@ -419,7 +427,7 @@ static int take_entry(struct lookup *lookup)
     slot_word slot = lookup->matches[lookup->match];
     const struct entry_header *header = (const struct entry_header *)staged(lookup, STAGE_ENTRY);
     if (entry_header_plausible(header, slot)) {
-        size_t length = sizeof *header + header->key_length + header->value_length;
+        size_t length = entry_length(header);
         if (length > entry_room(lookup))
             return take_large(lookup, header);
         if (length <= lookup->fetched) {
@@ -431,6 +439,7 @@ static int take_entry(struct lookup *lookup)
             if (checked == BELAY_OK) {
                 lookup->result.version = header->version;
                 lookup->result.value_length = header->value_length;
+                lookup->result.ends_at = entry_fetched_end(header);
                 remember(lookup, header, slot);
                 return deliver(lookup, header);
             }
@@ -481,6 +490,7 @@ static int take_near(struct lookup *lookup)
     counter_add(lookup->cache->counters, counter_shard(), COUNT_GETS_NEAR, 1);
     lookup->result.version = lookup->near.version;
     lookup->result.value_length = lookup->near.value_length;
+    lookup->result.ends_at = lookup->near.ends_at;
     return finish(lookup, fits_in ? BELAY_OK : BELAY_ERR_TRUNCATED);
 }
 

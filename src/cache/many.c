@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "cache/async.h"
 #include "cache/client.h"
+#include "cache/expiry.h"
 #include "cache/route.h"
 
 #include <stdlib.h>
@@ -57,7 +58,7 @@ static bool get_one_mapped(belay_cache *cache, belay_get_item *item, const struc
     if (may_be_read(cache, ahead))
         status = reader_get_ahead(ahead->view, ahead->descriptor, ahead->home, &key, item->buffer,
                                   item->capacity, &result);
-    bool simple = status != READ_AGAIN;
+    bool simple = status != READ_AGAIN && !expiry_concerns(status, &result);
     if (!simple)
         status = lookup_get(cache, key.data, key.length, item->buffer, item->capacity, &result);
     item->status = status;

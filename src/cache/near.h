@@ -22,6 +22,7 @@ struct near_proof {
     slot_word slot;
     uint64_t version;
     uint32_t value_length;
+    uint64_t ends_at; /* of the entry; 0: never */
 };
 
 /* @p size: bytes it may take in all. @return NULL: no memory. */

@@ -3,6 +3,7 @@
 
 #include "base/fault.h"
 #include "base/log.h"
+#include "cache/expiry.h"
 #include "cache/transaction_locks.h"
 
 #include <string.h>
@@ -57,14 +58,14 @@ static int stage(struct partition *partition, struct operation *operation, const
 {
     struct copy *held = partition->copy;
     struct copy_change *change = &operation->update.change;
-    if (operation->kind == OPERATION_REMOVE)
+    if (operation_removes(operation->kind))
         return copy_remove(held, operation->hash, operation->key, operation->key_length, operation->origin,
                            change);
     if (operation->entry_at)
         return copy_commit(held, operation->hash, operation->key, operation->key_length, operation->entry_at,
-                           operation->origin, change);
+                           operation->ends_at, operation->origin, change);
     return copy_put(held, operation->hash, operation->key, operation->key_length, value,
-                    operation->value_length, operation->origin, change);
+                    operation->value_length, operation->ends_at, operation->origin, change);
 }
 
 static int split(struct partition *partition, uint64_t hash, uint32_t *failures_seen)
@@ -83,14 +84,15 @@ static int split(struct partition *partition, uint64_t hash, uint32_t *failures_
 /* Only removes, which make room, and what has been decided may use the held-back segments. */
 static enum room_purpose purpose_of(const struct operation *operation)
 {
-    return operation->kind == OPERATION_REMOVE || operation->transaction ? ROOM_FOR_REMOVE : ROOM_FOR_PUT;
+    return operation_removes(operation->kind) || operation->transaction ? ROOM_FOR_REMOVE : ROOM_FOR_PUT;
 }
 
 /* Do what the copy asks for. @return BELAY_OK: stage again; FABRIC_AGAIN: park; or an error. */
 static int prepare(struct partition *partition, struct operation *operation, int need)
 {
-    size_t bytes = copy_entry_size(operation->key_length,
-                                   operation->kind == OPERATION_REMOVE ? 0 : operation->value_length);
+    bool removes = operation_removes(operation->kind);
+    size_t bytes = copy_entry_size(operation->key_length, removes ? 0 : operation->value_length,
+                                   !removes && operation->ends_at);
     int result = need;
     if (need == COPY_NEEDS_SEGMENTS)
         result = partition_provision(partition, bytes, purpose_of(operation), &operation->failures_seen);
@@ -139,6 +141,66 @@ static enum operation_outcome change_key(struct partition *partition, struct ope
     partition_tidy(partition);
     return published ? OPERATION_EXECUTED : OPERATION_PENDING;
 }
+
+/* ---- Entries that end ---- */
+
+/* When the new entry ends. @p found: the old one, if there is one and it was looked for. */
+static uint64_t end_of(struct partition *partition, const struct operation *operation,
+                       const struct copy_found *found)
+{
+    uint64_t time_to_live_ms = operation->time_to_live_ms ? operation->time_to_live_ms
+                                                          : partition->time_to_live_ms;
+    if (partition->keeps_end && operation->time_to_live_ms == 0 && found)
+        return found->ends_at;
+    uint64_t ends_at = time_to_live_ms ? expiry_end(time_to_live_ms) : 0;
+    if (ends_at)
+        expiry_wake(partition->node);
+    return ends_at;
+}
+
+/* The key's entry has ended, and so the operation comes to nothing: who is told so must not find it later. Told to others than the
+ * caller this is a request of nobody: if it is repeated, it finds the key absent, and has the same result. */
+static enum operation_outcome expire_instead(struct partition *partition, struct operation *operation,
+                                             int status)
+{
+    struct operation before = *operation;
+    operation->kind = OPERATION_EXPIRE;
+    operation->origin = (struct copy_origin){0};
+    operation->entry_at = 0;
+    enum operation_outcome outcome = change_key(partition, operation, NULL);
+    operation->kind = before.kind;
+    operation->origin = before.origin;
+    operation->entry_at = before.entry_at;
+    if (outcome == OPERATION_PARK)
+        return outcome;
+    if (operation->entry_at)
+        operation_abandon(partition, operation->entry_at);
+    if (operation->status == BELAY_OK) {
+        operation->status = status;
+        partition->expired++;
+    }
+    return outcome;
+}
+
+static enum operation_outcome expire(struct partition *partition, struct operation *operation)
+{
+    struct copy_found found;
+    int looked = copy_find(partition->copy, operation->hash, operation->key, operation->key_length, &found);
+    if (looked != BELAY_OK)
+        return answer_only(partition, operation, looked, &found);
+    bool locked = partition->transactions &&
+                  locks_owner(partition->transactions, operation->hash, operation->key, operation->key_length,
+                              operation->transaction);
+    if (locked || !expiry_is_over(found.ends_at))
+        return answer_only(partition, operation, BELAY_ERR_CONFLICT, &found);
+    if (partition->transactions)
+        copy_mark_changing(partition->copy, operation->hash);
+    enum operation_outcome outcome = change_key(partition, operation, NULL);
+    partition->expired += outcome != OPERATION_PARK && operation->status == BELAY_OK;
+    return outcome;
+}
+
+/* ---- Carrying it out ---- */
 
 static void published(struct update *update)
 {
@@ -194,30 +256,38 @@ enum operation_outcome operation_execute(struct partition *partition, struct ope
         answer_again(partition, operation, applied);
         return OPERATION_EXECUTED;
     }
+    if (operation->kind == OPERATION_EXPIRE)
+        return expire(partition, operation);
     if (__builtin_expect(partition->transactions != NULL, 0) && is_locked(partition, operation))
         return OPERATION_EXECUTED;
-    if (operation->kind != OPERATION_PUT) {
+    bool present = false;
+    if (operation->kind != OPERATION_PUT || partition->keeps_end) {
         int looked = copy_find(partition->copy, operation->hash, operation->key, operation->key_length,
                                &found);
-        int status = check_condition(partition, operation, looked == BELAY_OK, &found, &sum);
+        present = looked == BELAY_OK && !expiry_is_over(found.ends_at);
+        int status = check_condition(partition, operation, present, &found, &sum);
         if (status != BELAY_OK)
-            return answer_only(partition, operation, status, &found);
+            return present == (looked == BELAY_OK) ? answer_only(partition, operation, status, &found)
+                                                   : expire_instead(partition, operation, status);
     }
+    operation->ends_at = end_of(partition, operation, present ? &found : NULL);
     return change_key(partition, operation, operation->kind == OPERATION_FETCH_ADD ? &sum : operation->value);
 }
 
 /* ---- Large values ---- */
 
 int operation_reserve(struct partition *partition, int peer, const void *key, size_t key_length,
-                      size_t value_length, uint32_t *failures_seen, uint64_t *entry_at, uint64_t *value_at)
+                      size_t value_length, bool timed, uint32_t *failures_seen, uint64_t *entry_at,
+                      uint64_t *value_at)
 {
     struct copy_change change;
+    bool ends = timed || partition->time_to_live_ms || partition->keeps_end;
     for (;;) {
         if (!partition_is_primary(partition) || partition->lost)
             return partition->lost ? BELAY_ERR_PARTITION_LOST : OPERATION_ELSEWHERE;
         if (partition_must_wait(partition))
             return FABRIC_AGAIN;
-        int result = copy_reserve(partition->copy, key, key_length, value_length, (uint32_t)peer + 1,
+        int result = copy_reserve(partition->copy, key, key_length, value_length, ends, (uint32_t)peer + 1,
                                   entry_at, value_at, &change);
         if (result == BELAY_OK) {
             partition_push_now(partition, &change);
@@ -225,7 +295,7 @@ int operation_reserve(struct partition *partition, int peer, const void *key, si
         }
         if (result != COPY_NEEDS_SEGMENTS)
             return result == COPY_NEEDS_DRAIN ? FABRIC_AGAIN : result;
-        result = partition_provision(partition, copy_entry_size(key_length, value_length), ROOM_FOR_PUT,
+        result = partition_provision(partition, copy_entry_size(key_length, value_length, ends), ROOM_FOR_PUT,
                                      failures_seen);
         if (result != BELAY_OK)
             return result;
@@ -267,7 +337,8 @@ int operation_clear(struct partition *partition, uint32_t *failures_seen)
         if (result == BELAY_OK)
             partition_push_now(partition, &change);
         else if (result == COPY_NEEDS_SEGMENTS)
-            result = partition_provision(partition, copy_entry_size(0, 0), ROOM_FOR_REMOVE, failures_seen);
+            result = partition_provision(partition, copy_entry_size(0, 0, false), ROOM_FOR_REMOVE,
+                                         failures_seen);
         if (result != BELAY_OK)
             return result == COPY_NEEDS_DRAIN ? FABRIC_AGAIN : result;
     }

@@ -19,6 +19,7 @@ enum operation_kind {
     OPERATION_COMPARE_AND_SET,
     OPERATION_FETCH_ADD,
     OPERATION_REMOVE,
+    OPERATION_EXPIRE, /* remove it if its time is over; CONFLICT: it is not, or a transaction has the key */
     OPERATION_KINDS
 };
 
@@ -45,8 +46,10 @@ struct operation {
     int64_t delta;     /* FETCH_ADD */
     uint64_t entry_at; /* a reservation filled with the value; 0: the value is in `value` */
     struct copy_origin origin;
-    uint64_t transaction; /* that it is part of; 0: of none */
-    bool repeated;        /* sent before to a primary that is lost: it may have been applied */
+    uint64_t time_to_live_ms; /* 0: as the cache says; BELAY_NEVER_EXPIRES */
+    uint64_t ends_at;         /* what that comes to, set when executed */
+    uint64_t transaction;     /* that it is part of; 0: of none */
+    bool repeated;            /* sent before to a primary that is lost: it may have been applied */
 
     int status; /* result, valid when executed or finished */
     struct operation_answer answer;
@@ -62,6 +65,12 @@ enum operation_outcome {
     OPERATION_PENDING,  /* `finished` will be called */
     OPERATION_PARK      /* nothing was done: try again after progress */
 };
+
+/* Neither has a value. */
+static inline bool operation_removes(uint8_t kind)
+{
+    return kind == OPERATION_REMOVE || kind == OPERATION_EXPIRE;
+}
 
 static inline uint64_t key_hash(const void *key, size_t length)
 {
@@ -79,9 +88,10 @@ enum operation_outcome operation_execute(struct partition *partition, struct ope
 enum operation_outcome operation_begin_here(struct partition *partition, struct operation *operation,
                                             uint64_t deadline);
 
-/* Reserve room for a large value that @p peer will write. @return BELAY_OK, FABRIC_AGAIN (park), or an error. The lock is held. */
+/* Reserve room for a large value that @p peer will write; @p timed: its update will come with a time to live. @return BELAY_OK, FABRIC_AGAIN (park), or an error. The lock is held. */
 int operation_reserve(struct partition *partition, int peer, const void *key, size_t key_length,
-                      size_t value_length, uint32_t *failures_seen, uint64_t *entry_at, uint64_t *value_at);
+                      size_t value_length, bool timed, uint32_t *failures_seen, uint64_t *entry_at,
+                      uint64_t *value_at);
 /* Remove all entries, when no key is locked; once begun it goes to its end, and whoever wants a lock lines up behind it.
  * @return as operation_reserve(), or OPERATION_LOCKED. The lock is held. */
 int operation_clear(struct partition *partition, uint32_t *failures_seen);

@@ -84,6 +84,8 @@ int partitions_make(belay_cache *cache, uint32_t number, bool fresh)
     partition->unpark = serve_unpark;
     partition->begin_empty = begin_empty;
     partition->name_cache = name_cache;
+    partition->time_to_live_ms = cache->settings.time_to_live_ms;
+    partition->keeps_end = cache->settings.expiry_policy == BELAY_EXPIRY_CREATED;
     if (result == BELAY_OK && cache_is_transactional(cache)) {
         partition->promoted = recover_promoted;
         partition->transactions = transactions_create();
@@ -92,6 +94,19 @@ int partitions_make(belay_cache *cache, uint32_t number, bool fresh)
                                cache->settings.name);
     }
     return result;
+}
+
+struct partition *partitions_next_primary(belay_node *node, struct partition_walk *walk)
+{
+    for (; walk->cache < BELAY_CACHES_MAX; ++walk->cache, walk->partition = 0) {
+        belay_cache *cache = cache_find(node, (uint16_t)walk->cache);
+        while (cache && walk->partition < cache->partition_count) {
+            struct partition *partition = &cache->partitions[walk->partition++];
+            if (partition_is_primary(partition))
+                return partition;
+        }
+    }
+    return NULL;
 }
 
 /* ---- Lost partitions ---- */

@@ -17,6 +17,12 @@ void partitions_advance(belay_cache *cache, uint32_t view);
 struct partition *partitions_find(belay_node *node, uint16_t number, uint32_t index);
 struct partition *partitions_walk(belay_node *node, const struct partition *before);
 
+/* A walk over the partitions of all caches whose primary is this node. */
+struct partition_walk {        /* zeroed: the beginning */
+    uint32_t cache, partition; /* the next to look at */
+};
+struct partition *partitions_next_primary(belay_node *node, struct partition_walk *walk); /* NULL: no more */
+
 void partitions_note_lost(belay_cache *cache, uint32_t number);
 
 /* belay_partition_state_of() */

@@ -10,6 +10,7 @@
 #include "base/fault.h"
 #include "base/log.h"
 #include "cache/async.h"
+#include "cache/expiry.h"
 #include "cache/map.h"
 #include "cache/observe.h"
 #include "cache/partitions.h"
@@ -469,6 +470,8 @@ int registry_create(belay_node *node)
     if (result == BELAY_OK)
         result = sweep_create(node);
     if (result == BELAY_OK)
+        result = expiry_create(node);
+    if (result == BELAY_OK)
         result = transaction_coordinator_create(node);
     if (result != BELAY_OK) {
         registry_destroy(node);
@@ -498,6 +501,7 @@ void registry_destroy(belay_node *node)
         registry->retired = cache->retired;
         cache_free(cache);
     }
+    expiry_destroy(node);
     sweep_destroy(node);
     staging_destroy(node);
     serve_free_requests(registry);

@@ -14,7 +14,7 @@
 
 static bool carries_value(const struct wire_update *wire)
 {
-    return !wire->entry_at && wire->kind != OPERATION_REMOVE && wire->kind != OPERATION_FETCH_ADD;
+    return !wire->entry_at && !operation_removes(wire->kind) && wire->kind != OPERATION_FETCH_ADD;
 }
 
 static bool update_valid(const struct wire_update *wire, size_t length)
@@ -82,6 +82,7 @@ static void prepare_operation(struct request *request)
     operation->expected = wire->argument;
     operation->delta = (int64_t)wire->argument;
     operation->entry_at = wire->entry_at;
+    operation->time_to_live_ms = wire->time_to_live_ms;
     operation->repeated = request->header.flags & WIRE_REPEATED;
     operation->origin = (struct copy_origin){.client = (uint32_t)request->peer + 1, .number = wire->number};
     operation->transaction = 0;

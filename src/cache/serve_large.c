@@ -32,8 +32,8 @@ static bool attempt_reserve(struct parked *parked)
         return true;
     }
     int result = operation_reserve(partition, request->peer, request->key, request->key_length,
-                                   wire->value_length, &request->failures_seen, &place.entry_at,
-                                   &place.value_at);
+                                   wire->value_length, request->header.flags & WIRE_TIMED,
+                                   &request->failures_seen, &place.entry_at, &place.value_at);
     if (result == FABRIC_AGAIN)
         return false;
     if (result == BELAY_OK) {

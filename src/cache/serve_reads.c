@@ -9,7 +9,8 @@ static int read_value(struct request *request, const struct copy_found *found, s
                       unsigned char *bytes, size_t *length)
 {
     const struct wire_get *get = &request->wire.get;
-    *value = (struct wire_value){.version = found->version, .value_length = found->value_length};
+    *value = (struct wire_value){
+        .version = found->version, .value_length = found->value_length, .ends_at = found->ends_at};
     size_t room = get->wanted < WIRE_VALUE_ROOM ? get->wanted : WIRE_VALUE_ROOM;
     size_t left = get->from < found->value_length ? found->value_length - get->from : 0;
     if (get->version && get->version != found->version)

@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "cache/cache.h"
+#include "cache/partitions.h"
 #include "mirror/mirror.h"
 
 #include <stdlib.h>
@@ -33,8 +34,8 @@ struct sweep_call {
 /* All under the state lock. */
 struct sweep {
     enum sweep_state state;
-    uint32_t cache, partition; /* the next one */
-    uint32_t *now, *next;      /* by node: the call to answer after this sweep, after the next one; 0: none */
+    struct partition_walk walk;
+    uint32_t *now, *next; /* by node: the call to answer after this sweep, after the next one; 0: none */
     bool wanted_next;
     struct sweep_call *asked; /* by node */
     unsigned missing;         /* answers to this node's calls */
@@ -76,7 +77,7 @@ static void ask(belay_node *node)
 static void begin(struct sweep *sweep, enum sweep_state state)
 {
     sweep->state = state;
-    sweep->cache = sweep->partition = 0;
+    sweep->walk = (struct partition_walk){0};
 }
 
 static int handle_sweep(belay_node *node, int peer, const struct message_header *header, const void *body,
@@ -90,21 +91,6 @@ static int handle_sweep(belay_node *node, int peer, const struct message_header 
     sweep->wanted_next = true;
     node_attend(node);
     return BELAY_OK;
-}
-
-/* The next partition whose primary is this node; NULL: that was the last one. */
-static struct partition *next_partition(belay_node *node)
-{
-    struct sweep *sweep = node->caches->sweep;
-    for (; sweep->cache < BELAY_CACHES_MAX; ++sweep->cache, sweep->partition = 0) {
-        belay_cache *cache = cache_find(node, (uint16_t)sweep->cache);
-        while (cache && sweep->partition < cache->partition_count) {
-            struct partition *partition = &cache->partitions[sweep->partition++];
-            if (partition_is_primary(partition))
-                return partition;
-        }
-    }
-    return NULL;
 }
 
 /* @return whether the partition is through. */
@@ -160,11 +146,11 @@ static int progress(belay_node *node, bool *busy)
         begin_next(sweep);
     uint64_t until = clock_now() + ROUND_NS;
     while (sweep->state != SWEEP_NONE && clock_now() < until) {
-        struct partition *partition = next_partition(node);
+        struct partition *partition = partitions_next_primary(node, &sweep->walk);
         if (!partition) {
             turn(node);
         } else if (!visit(partition, sweep->state, &freed)) {
-            sweep->partition--; /* it comes next again */
+            sweep->walk.partition--; /* it comes next again */
             break;
         }
     }

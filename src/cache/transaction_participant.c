@@ -210,6 +210,7 @@ static void note_operation(struct participant *participant, struct operation *op
                                     .key = participant->note_key,
                                     .value = value,
                                     .hash = key_hash(participant->note_key, RECORD_KEY_LENGTH),
+                                    .time_to_live_ms = BELAY_NEVER_EXPIRES,
                                     .transaction = participant->id,
                                     .failures_seen = PROVISION_NEVER_FAILED,
                                     .finished = finished};

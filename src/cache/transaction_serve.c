@@ -8,6 +8,7 @@
 
 #include "base/fault.h"
 #include "base/log.h"
+#include "cache/expiry.h"
 #include "cache/partitions.h"
 #include "cache/transaction_participant.h"
 #include "cache/transaction_wire.h"
@@ -84,6 +85,11 @@ static bool attempt_lock(struct parked *parked)
                            .length = message->length,
                            .exclusive = message->wire.flags & WIRE_TX_EXCLUSIVE};
     copy_find(partition->copy, key.hash, key.data, key.length, &found);
+    if (expiry_is_over(found.ends_at)) { /* who has the lock would find it living on */
+        if (expiry_remove(partition, key.hash, key.data, key.length) == OPERATION_PARK)
+            return false;
+        copy_find(partition->copy, key.hash, key.data, key.length, &found);
+    }
     if (found.pending)
         return false; /* a change that was begun before has to be seen by whoever has the lock */
     struct participant *participant = participant_get(partition, message->wire.id);

@@ -297,6 +297,7 @@ void whole_stats(belay_cache *cache, belay_cache_stats *stats)
             stats->entries += transactions_visible(partition);
             stats->bytes_live += copy_bytes_live(partition->copy);
             stats->updates_applied += partition->updates;
+            stats->expired += partition->expired;
             stats->pushes += partition->pushes;
             stats->push_bytes += partition->push_bytes;
         }

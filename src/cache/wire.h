@@ -14,7 +14,8 @@
  * header.call 0 it is asynchronous: `async_number` counts the sender's to this primary. header.flags: enum wire_flags. */
 enum wire_flags {
     WIRE_REPEATED = 1, /* a primary that is lost may have applied it */
-    WIRE_PLAIN = 2     /* without the last part, which is 0: a short put is two cache lines */
+    WIRE_PLAIN = 2,    /* without the last two parts, which are 0: a short put is two cache lines */
+    WIRE_TIMED = 4     /* with the last part; in MESSAGE_RESERVE: its update will be */
 };
 
 struct wire_update {
@@ -26,11 +27,15 @@ struct wire_update {
     /* Not in a plain one. */
     uint64_t argument; /* COMPARE_AND_SET: version; FETCH_ADD: delta */
     uint64_t entry_at; /* reservation, or 0 */
+    /* Only in a timed one. */
+    uint64_t time_to_live_ms;
 };
 
 static inline size_t wire_update_size(uint8_t flags)
 {
-    return flags & WIRE_PLAIN ? offsetof(struct wire_update, argument) : sizeof(struct wire_update);
+    if (flags & WIRE_PLAIN)
+        return offsetof(struct wire_update, argument);
+    return flags & WIRE_TIMED ? sizeof(struct wire_update) : offsetof(struct wire_update, time_to_live_ms);
 }
 
 /* MESSAGE_GET; then the key. Answer: struct wire_value, then up to `wanted` bytes of the value from `from` on. */
@@ -41,7 +46,7 @@ struct wire_get {
 };
 
 struct wire_value {
-    uint64_t version, value_length;
+    uint64_t version, value_length, ends_at;
 };
 
 /* MESSAGE_RESERVE; then the key. Answer: struct wire_place. */

@@ -73,7 +73,8 @@ struct belay_node {
     spin_lock state_lock;     /* of handlers and hooks */
     struct eventcount events; /* callers that have waited long sleep here */
     struct events event_queue;
-    atomic_bool busy; /* the hooks have something to do */
+    atomic_bool busy;  /* the hooks have something to do */
+    atomic_int nap_ms; /* the longest the progress thread sleeps before it calls them; 0: for ever */
 
     spin_lock self_lock; /* messages of this node to itself, oldest first */
     struct self_message *self_first, **self_last;

@@ -143,7 +143,9 @@ void node_wait_end(struct node_wait *wait)
 static void sleep_until_woken(belay_node *node)
 {
     bool busy = atomic_load_explicit(&node->busy, memory_order_relaxed);
-    fabric_sleep(node->fabric, busy ? BUSY_SLEEP_MS : liveness_sleep_ms(node));
+    int ms = busy ? BUSY_SLEEP_MS : liveness_sleep_ms(node);
+    int nap_ms = atomic_load_explicit(&node->nap_ms, memory_order_relaxed);
+    fabric_sleep(node->fabric, nap_ms > 0 && (ms < 0 || ms > nap_ms) ? nap_ms : ms);
 }
 
 static void *progress_thread(void *context)

@@ -86,12 +86,15 @@ enum cache_setting {
     CACHE_PARTITIONS,
     CACHE_READ_FROM_BACKUP,
     CACHE_NEAR_CACHE_SIZE,
+    CACHE_EXPIRY_POLICY,
+    CACHE_TIME_TO_LIVE_MS,
     CACHE_SETTINGS
 };
 
 /* Fields are named as in belay_cache_config. Enumerations are never _DEFAULT here. */
 struct cache_settings {
     char name[BELAY_CACHE_NAME_MAX + 1]; /* zeroes behind its end */
+    uint64_t time_to_live_ms;            /* 0: for ever */
     uint32_t cache_mode;                 /* belay_cache_mode */
     uint32_t backups;                    /* as configured: the number of servers is not considered here */
     uint32_t write_synchronization_mode; /* belay_sync */
@@ -99,12 +102,13 @@ struct cache_settings {
     uint32_t partition_loss_policy;      /* belay_loss_policy */
     uint32_t partitions;
     uint32_t read_from_backup; /* belay_switch */
-    uint32_t reserved;
-    uint64_t near_cache_size; /* bytes; 0: none */
+    uint32_t expiry_policy;    /* belay_expiry */
+    uint64_t near_cache_size;  /* bytes; 0: none */
     struct settings_origin origins[CACHE_SETTINGS];
     uint32_t reserved_too;
 };
-_Static_assert(sizeof(struct cache_settings) == 64 + 8 * 4 + 8 + CACHE_SETTINGS * 12 + 4, "sent: no padding");
+_Static_assert(sizeof(struct cache_settings) == 64 + 8 + 8 * 4 + 8 + CACHE_SETTINGS * 12 + 4,
+               "sent: no padding");
 
 /* ---- The configuration file ---------------------------------------------------------------------------------- */
 

@@ -50,6 +50,12 @@ static const struct setting_word loss_policies[] = {{"IGNORE", BELAY_LOSS_IGNORE
                                                     {"READ_WRITE_ALL", 0},
                                                     {NULL, 0}};
 
+static const struct setting_word expiry_policies[] = {{"MODIFIED", BELAY_EXPIRY_MODIFIED},
+                                                      {"CREATED", BELAY_EXPIRY_CREATED},
+                                                      {"ACCESSED", 0},
+                                                      {"TOUCHED", 0},
+                                                      {NULL, 0}};
+
 static const struct setting node_settings[NODE_SETTINGS] = {
     [NODE_ROLE] = {IN_NODE(role), .property = "role", .variable = "BELAY_ROLE", .type = SETTING_WORD,
                    .words = roles, .initial = BELAY_ROLE_SERVER,
@@ -135,6 +141,16 @@ static const struct setting cache_settings[CACHE_SETTINGS] = {
                                .variable = "BELAY_NEAR_CACHE_SIZE", .type = SETTING_SIZE, .minimum = 64 * KIB,
                                .maximum = 1 * TIB, .automatic = "none",
                                .meaning = "memory at every process for values read from other hosts"},
+    [CACHE_EXPIRY_POLICY] = {IN_CACHE(expiry_policy), .property = "expiryPolicy",
+                             .variable = "BELAY_EXPIRY_POLICY", .type = SETTING_WORD,
+                             .words = expiry_policies, .initial = BELAY_EXPIRY_MODIFIED,
+                             .meaning =
+                                 "when the time of an entry begins: with its last update, or when it is "
+                                 "created"},
+    [CACHE_TIME_TO_LIVE_MS] = {IN_CACHE(time_to_live_ms), .property = "timeToLiveMs",
+                               .variable = "BELAY_TIME_TO_LIVE_MS", .type = SETTING_MILLISECONDS,
+                               .minimum = 1, .maximum = BELAY_TIME_TO_LIVE_MAX_MS, .automatic = "never",
+                               .meaning = "how long an entry stays; never: until it is removed"},
 };
 
 const struct settings_table settings_node_table = {"belay_config", node_settings, COUNT(node_settings),
@@ -163,6 +179,7 @@ const char *settings_table_advice(const char *property)
         {"dataStorageConfiguration", "memory is the property arenaSize, and nothing is kept on disk"},
         {"rebalanceMode", "lost copies are always restored behind the writes"},
         {"nearConfiguration", "a near cache is had by the property nearCacheSize"},
+        {"expiryPolicyFactory", "how long entries stay are the properties timeToLiveMs and expiryPolicy"},
         {"igniteInstanceName", "a job has one instance"},
     };
     for (size_t i = 0; i < COUNT(foreign); ++i)

@@ -85,6 +85,7 @@ int copy_find(const copy *c, uint64_t hash, const void *key, size_t key_length, 
     found->version = header->version;
     found->entry_at = state.entry_at;
     found->value_length = header->value_length;
+    found->ends_at = entry_ends_at(c, state.entry_at);
     return BELAY_OK;
 }
 
@@ -109,7 +110,7 @@ int change_check_lengths(const void *key, size_t key_length, size_t value_length
 }
 
 int copy_put(copy *c, uint64_t hash, const void *key, size_t key_length, const void *value,
-             size_t value_length, struct copy_origin origin, struct copy_change *change)
+             size_t value_length, uint64_t ends_at, struct copy_origin origin, struct copy_change *change)
 {
     int result = change_check_lengths(key, key_length, value_length);
     if (result != BELAY_OK)
@@ -121,7 +122,7 @@ int copy_put(copy *c, uint64_t hash, const void *key, size_t key_length, const v
     uint64_t slot_at = state.slot_at != NO_ADDRESS ? state.slot_at : index_vacant(c, hash);
     if (slot_at == NO_ADDRESS)
         return COPY_NEEDS_SPLIT;
-    size_t bytes = entry_size(key_length, value_length);
+    size_t bytes = copy_entry_size(key_length, value_length, ends_at != 0);
     struct log_place place;
     result = log_plan(c, bytes, &place);
     if (result != BELAY_OK)
@@ -134,8 +135,12 @@ int copy_put(copy *c, uint64_t hash, const void *key, size_t key_length, const v
                                 .value_length = (uint32_t)value_length,
                                 .key_length = (uint16_t)key_length,
                                 .kind = ENTRY_VALUE,
-                                .origin = origin};
+                                .ends = ends_at != 0,
+                                .origin = origin,
+                                .ends_at = ends_at};
     entry_write(c, entry_at, &draft);
+    if (ends_at)
+        ending_note(c, entry_at, ends_at);
     c->entries += state.entry_at == NO_ADDRESS;
     change_begin(change, c->version);
     change->hash = hash;

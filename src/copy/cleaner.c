@@ -112,6 +112,7 @@ static int move(copy *c, uint64_t hash, uint64_t slot_at, struct copy_change *ch
     }
     uint64_t entry_at = log_take(c, &place, bytes);
     entry_move(c, c->clean_at, entry_at);
+    ending_note_found(c, entry_at, header);
     change_begin(change, header->version);
     change->hash = hash;
     change->entry_at = entry_at;

@@ -38,6 +38,7 @@ int copy_create(arena *a, uint64_t descriptor_offset, uint32_t cache, uint32_t p
     c->segment_limit = limit_of(&view);
     c->free = c->held = c->emptied = (struct segment_list){NO_SEGMENT, NO_SEGMENT, 0};
     c->tail = c->gap = c->page_segment = c->victim = NO_SEGMENT;
+    ending_reset(c);
     arena_count_copies(a, 1);
     *out = c;
     return BELAY_OK;

@@ -29,7 +29,8 @@ enum copy_result {
     COPY_NEEDS_SEGMENTS = 1, /* attach more segments on all copies: copy_wanted() tells which */
     COPY_NEEDS_SPLIT = 2,    /* call copy_split() for this hash */
     COPY_NEEDS_DRAIN = 3,    /* publish the pending changes first */
-    COPY_NOTHING = 4         /* copy_clean(): nothing worth cleaning */
+    COPY_NOTHING = 4,        /* copy_clean(): nothing worth cleaning */
+    COPY_NEEDS_LOOKS = 5     /* copy_next_ended(): call again */
 };
 
 enum {
@@ -76,6 +77,7 @@ struct copy_found {
     uint64_t version;
     uint64_t entry_at; /* logical address */
     uint32_t value_length;
+    uint64_t ends_at; /* 0: never */
     uint64_t pending; /* version of the pending change that this state depends on; 0: it is published */
 };
 
@@ -125,9 +127,10 @@ uint64_t copy_bytes_live(const copy *c);
 
 /* ---- Primary: changing ---- */
 
-/* Stage a put. @return BELAY_OK, COPY_NEEDS_SEGMENTS, COPY_NEEDS_SPLIT, COPY_NEEDS_DRAIN. */
+/* Stage a put. @p ends_at: when the entry ends (see layout.h); 0: never. @return BELAY_OK, COPY_NEEDS_SEGMENTS,
+ * COPY_NEEDS_SPLIT, COPY_NEEDS_DRAIN. */
 int copy_put(copy *c, uint64_t hash, const void *key, size_t key_length, const void *value,
-             size_t value_length, struct copy_origin origin, struct copy_change *change);
+             size_t value_length, uint64_t ends_at, struct copy_origin origin, struct copy_change *change);
 
 /* Stage the removal of a key that is there (else NOT_FOUND). */
 int copy_remove(copy *c, uint64_t hash, const void *key, size_t key_length, struct copy_origin origin,
@@ -136,16 +139,16 @@ int copy_remove(copy *c, uint64_t hash, const void *key, size_t key_length, stru
 /*
  * Large values are filled in place by whoever writes them (possibly another node, one-sided): reserve the entry, fill the
  * value at *value_at, commit. A reservation's header is an effect too (log scans must get past it): push it. @p client: who
- * will fill it, as in struct copy_origin.
+ * will fill it, as in struct copy_origin. @p ends: with room for the time when it ends.
  */
-int copy_reserve(copy *c, const void *key, size_t key_length, size_t value_length, uint32_t client,
+int copy_reserve(copy *c, const void *key, size_t key_length, size_t value_length, bool ends, uint32_t client,
                  uint64_t *entry_at, uint64_t *value_at, struct copy_change *change);
 /* Write into a reservation; for callers on this node. @p from: offset in the value. Needs no lock. */
 void copy_fill(copy *c, uint64_t value_at, uint64_t from, const void *bytes, size_t length);
 /* Give the reserved entry a version and stage its slot. The caller names the key again; checked against the entry.
- * COPY_NEEDS_SPLIT and COPY_NEEDS_DRAIN as copy_put(). INVALID: no such reservation. */
+ * COPY_NEEDS_SPLIT and COPY_NEEDS_DRAIN as copy_put(). INVALID: no such reservation, or one without room for @p ends_at. */
 int copy_commit(copy *c, uint64_t hash, const void *key, size_t key_length, uint64_t entry_at,
-                struct copy_origin origin, struct copy_change *change);
+                uint64_t ends_at, struct copy_origin origin, struct copy_change *change);
 int copy_abandon(copy *c, uint64_t entry_at, struct copy_change *change);
 /* A reservation of this client. @return false: it has none. */
 bool copy_reserved_by(const copy *c, uint32_t client, uint64_t *entry_at);
@@ -164,6 +167,23 @@ void copy_publish(copy *c, struct copy_change *change);
 /* Pending changes, oldest first, by copy_change.newer. */
 struct copy_change *copy_oldest_pending(const copy *c);
 
+/* ---- Primary: entries that end ---- */
+
+/* Will any entry end? Then also when to look for the first, at the earliest. */
+bool copy_has_endings(const copy *c, uint64_t *due_at);
+
+/* An entry whose time is over, as far as readers see. */
+struct copy_ended {
+    uint64_t hash;
+    size_t key_length;
+    unsigned char key[BELAY_KEY_MAX];
+};
+
+/* Look on for entries that ended before @p now, up to @p looks of them (counted down); whoever finds one removes it before the next call. A segment whose
+ * entries could not all be removed is looked through again after a while. @return BELAY_OK: *ended is one; COPY_NOTHING: none is left for
+ * now; COPY_NEEDS_LOOKS: there is more to look at. */
+int copy_next_ended(copy *c, uint64_t now, unsigned *looks, struct copy_ended *ended);
+
 /* ---- Primary: marks for the readers of transactions, see mark.h ---- */
 
 uint64_t copy_mark(const copy *c, uint64_t hash);
@@ -181,8 +201,8 @@ void copy_marks_reset(copy *c);
  */
 void copy_wanted(const copy *c, size_t bytes, uint32_t *first, uint32_t *count);
 
-/* Entry bytes (header, key, value, padding) of a put. */
-size_t copy_entry_size(size_t key_length, size_t value_length);
+/* Entry bytes (header, key, value, end, padding) of a put. */
+size_t copy_entry_size(size_t key_length, size_t value_length, bool ends);
 
 /* True when the log holds enough dead bytes that cleaning pays; @p under_pressure: the arena is short of segments. */
 bool copy_worth_cleaning(const copy *c, bool under_pressure);

@@ -4,9 +4,10 @@
  * The state of a copy that only its owner has, and what the files of this folder offer each other:
  * segments.c what each logical segment is used for; entry.c how an entry is written and sealed; log.c where it goes
  * and what is still alive; index.c pages and slots; pending.c changes that readers do not see yet; change.c, reserve.c,
- * clear.c, split.c, cleaner.c the operations; rebuild.c and check.c the bytes taken at their word.
+ * clear.c, split.c, cleaner.c the operations; ending.c entries whose time is over; rebuild.c and check.c the bytes taken at
+ * their word.
  *
- * A job has hundreds of copies per node and cache, most of them small: state is a few hundred bytes, and 16 bytes per
+ * A job has hundreds of copies per node and cache, most of them small: state is a few hundred bytes, and 24 bytes per
  * segment.
  */
 #ifndef BELAY_COPY_PRIVATE_H
@@ -44,6 +45,7 @@ struct segment {
     uint32_t pins : 24;  /* reservations that it holds bytes of */
     uint32_t use : 7;    /* enum segment_use */
     uint32_t stuck : 1;  /* the cleaner could not empty it; until one of its entries dies */
+    uint64_t due_at;     /* log: no entry that begins here ends earlier; 0: none ends */
 };
 
 struct segment_list {
@@ -54,6 +56,7 @@ struct reservation {
     uint64_t entry_at;
     uint32_t value_length, client;
     uint16_t key_length;
+    bool ends;
 };
 
 struct applied {
@@ -97,6 +100,13 @@ struct copy {
     uint32_t victim;
     uint64_t clean_at;
     size_t clean_bytes;
+
+    /* ending.c */
+    uint64_t due_at;    /* the earliest of the segments'; 0: no entry ends */
+    uint32_t ending;    /* the segment being looked through, or the next one */
+    uint64_t ending_at; /* the next entry of it; NO_ADDRESS: it is not begun */
+    uint64_t ending_sequence,
+        ending_due_at; /* of that segment; when to look there again, as far as it is known */
 
     struct applied applied; /* applied.c */
 
@@ -152,7 +162,9 @@ struct entry_draft {
     uint32_t value_length;
     uint16_t key_length;
     uint8_t kind;
+    bool ends; /* there is room for ends_at */
     struct copy_origin origin;
+    uint64_t ends_at; /* 0: never */
 };
 
 /* Write an entry at an address, sealed. */
@@ -168,6 +180,7 @@ uint64_t entry_seal(const struct arena_view *view, const struct copy_descriptor 
 /* Lengths and kind are possible and all of it lies in attached segments. */
 bool entry_fits(const struct arena_view *view, const struct copy_descriptor *descriptor, uint64_t entry_at,
                 const struct entry_header *header);
+uint64_t entry_ends_at(const copy *c, uint64_t entry_at); /* 0: never */
 bool entry_has_key(const copy *c, uint64_t entry_at, const void *key, size_t key_length);
 uint64_t entry_hash(const copy *c, uint64_t entry_at); /* of its key */
 /* Copy bytes [from, from + length) of an entry. */
@@ -181,7 +194,7 @@ static inline const struct entry_header *entry_at_address(const copy *c, uint64_
 
 static inline size_t entry_bytes(const struct entry_header *header)
 {
-    return entry_size(header->key_length, header->value_length);
+    return entry_size(header->key_length, entry_value_bytes(header));
 }
 
 /* ---- log.c ---- */
@@ -272,6 +285,18 @@ bool pending_uses_page(const copy *c, uint64_t page_at);
 bool pending_uses_entry(const copy *c, uint64_t entry_at);
 /* The slot's older changes will not be published: a newer one was. */
 void pending_supersede(struct copy_change *by);
+
+/* ---- ending.c ---- */
+
+/* An entry was written that ends then. */
+void ending_note(copy *c, uint64_t entry_at, uint64_t ends_at);
+/* An entry was found that may end: when is read only when it is looked for. */
+static inline void ending_note_found(copy *c, uint64_t entry_at, const struct entry_header *header)
+{
+    if (header->flags & ENTRY_ENDS)
+        ending_note(c, entry_at, 1);
+}
+void ending_reset(copy *c);
 
 /* ---- clear.c ---- */
 

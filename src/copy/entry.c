@@ -13,9 +13,9 @@ size_t entry_size(size_t key_length, size_t value_length)
     return (ENTRY_HEADER + key_length + value_length + 7) & ~(size_t)7;
 }
 
-size_t copy_entry_size(size_t key_length, size_t value_length)
+size_t copy_entry_size(size_t key_length, size_t value_length, bool ends)
 {
-    return entry_size(key_length, value_length);
+    return entry_size(key_length, value_length + (ends ? ENTRY_END_BYTES : 0));
 }
 
 /* The smallest class whose slot_length_bound() is enough. */
@@ -66,6 +66,15 @@ void copy_value(const copy *c, const struct copy_found *found, uint64_t from, vo
 {
     const struct entry_header *header = entry_at_address(c, found->entry_at);
     entry_read(c, found->entry_at, ENTRY_HEADER + header->key_length + from, buffer, length);
+}
+
+uint64_t entry_ends_at(const copy *c, uint64_t entry_at)
+{
+    const struct entry_header *header = entry_at_address(c, entry_at);
+    uint64_t ends_at = 0;
+    if (header->flags & ENTRY_ENDS)
+        entry_read(c, entry_at, entry_length(header) - ENTRY_END_BYTES, &ends_at, sizeof ends_at);
+    return ends_at;
 }
 
 /* ---- Keys ---- */
@@ -151,15 +160,19 @@ void entry_write(const copy *c, uint64_t entry_at, const struct entry_draft *dra
                                   .value_length = draft->value_length,
                                   .key_length = draft->key_length,
                                   .kind = draft->kind,
+                                  .flags = draft->ends ? ENTRY_ENDS : 0,
                                   .client = draft->origin.client,
                                   .number = draft->origin.number};
     bool whole = c->seal_whole || entry_bytes(&header) <= SEAL_WHOLE_BYTES;
     if (whole && draft->kind != ENTRY_RESERVED && draft->kind != ENTRY_DEAD)
-        header.flags = ENTRY_SEALED_WHOLE;
+        header.flags |= ENTRY_SEALED_WHOLE;
     entry_begin(c, entry_at, &header);
     entry_fill(c, entry_at, ENTRY_HEADER, draft->key, draft->key_length);
     if (draft->value)
         entry_fill(c, entry_at, ENTRY_HEADER + draft->key_length, draft->value, draft->value_length);
+    if (draft->ends)
+        entry_fill(c, entry_at, ENTRY_HEADER + draft->key_length + (size_t)draft->value_length,
+                   &draft->ends_at, ENTRY_END_BYTES);
     entry_end(c, entry_at);
 }
 
@@ -168,7 +181,7 @@ void entry_move(const copy *c, uint64_t from_at, uint64_t to_at)
     struct entry_header header = *entry_at_address(c, from_at);
     header.flags |= ENTRY_MOVED;
     entry_begin(c, to_at, &header);
-    size_t end = ENTRY_HEADER + header.key_length + (size_t)header.value_length;
+    size_t end = entry_length(&header);
     for (size_t at = ENTRY_HEADER, piece; at < end; at += piece) {
         uint64_t from = log_advance(from_at, at, c->view.segment_size);
         piece = piece_at(&c->view, from) < end - at ? piece_at(&c->view, from) : end - at;

@@ -98,10 +98,15 @@ enum entry_kind {
 
 enum entry_flags {
     ENTRY_SEALED_WHOLE = 1, /* the seal covers the value too (jobs with verbs, and short entries) */
-    ENTRY_MOVED = 2         /* relocated by the cleaner: version and value are those of an older place */
+    ENTRY_MOVED = 2,        /* relocated by the cleaner: version and value are those of an older place */
+    ENTRY_ENDS = 4          /* behind the value lies the time when it ends */
 };
 
-/* An entry: header, key, value, padding to 8 bytes. `seal` is an XXH3 of the header's other fields, the entry's
+/* When an entry ends: nanoseconds of CLOCK_REALTIME, which hosts have in common; 0: never. To the seal, and to whoever copies an
+ * entry, it is a part of the value. */
+enum { ENTRY_END_BYTES = 8 };
+
+/* An entry: header, key, value, perhaps its end, padding to 8 bytes. `seal` is an XXH3 of the header's other fields, the entry's
  * logical address, the key and, where flagged, the value; it is never 0. An entry whose seal leaves out the value is
  * written to backups value first, header last, so that a valid seal still says that all of it is there. */
 struct entry_header {
@@ -115,6 +120,18 @@ struct entry_header {
     uint32_t number;
 };
 _Static_assert(sizeof(struct entry_header) == 32, "entries are laid out in memory of several nodes");
+
+/* Bytes of the value, and of its end. */
+static inline size_t entry_value_bytes(const struct entry_header *header)
+{
+    return (size_t)header->value_length + (header->flags & ENTRY_ENDS ? ENTRY_END_BYTES : 0);
+}
+
+/* Without the padding. */
+static inline size_t entry_length(const struct entry_header *header)
+{
+    return sizeof *header + header->key_length + entry_value_bytes(header);
+}
 
 /* The address @p bytes further in an entry: the headers of the segments in between are stepped over. */
 static inline uint64_t log_advance(uint64_t address, uint64_t bytes, uint32_t segment_size)

@@ -12,6 +12,7 @@ libbelay_la_SOURCES += \
     src/copy/copy.c \
     src/copy/copy.h \
     src/copy/copy_private.h \
+    src/copy/ending.c \
     src/copy/entry.c \
     src/copy/index.c \
     src/copy/keys.c \

@@ -171,6 +171,15 @@ static inline int read_in_one(const struct reading *reading, const unsigned char
     return BELAY_OK;
 }
 
+/* When the entry ends, of which this is so. */
+static __attribute__((noinline)) uint64_t read_end(const struct reading *reading, uint64_t entry_at,
+                                                   size_t length)
+{
+    uint64_t at = log_advance(entry_at, length - ENTRY_END_BYTES, reading->view->segment_size), ends_at = 0;
+    walk_pieces(reading, at, NULL, (unsigned char *)&ends_at, sizeof ends_at);
+    return ends_at;
+}
+
 /* @return BELAY_OK, TRUNCATED, OTHER_KEY, or READ_AGAIN. */
 static inline int get_entry(const struct reading *reading, const slot_word *slot_memory, slot_word slot)
 {
@@ -184,7 +193,7 @@ static inline int get_entry(const struct reading *reading, const slot_word *slot
     uint64_t version = load64_acquire(&memory->version);
     struct entry_header header;
     racy_copy(&header.value_length, &memory->value_length, 8);
-    size_t length = sizeof header + header.key_length + (size_t)header.value_length;
+    size_t length = entry_length(&header);
     int result;
     if (header.key_length != reading->key->length)
         result = OTHER_KEY;
@@ -194,6 +203,8 @@ static inline int get_entry(const struct reading *reading, const slot_word *slot
         result = read_in_one(reading, (const unsigned char *)(memory + 1), header.value_length);
     else
         result = read_pieces(reading, entry_at, header.value_length);
+    if (__builtin_expect(header.flags & ENTRY_ENDS, 0) && result <= 0)
+        reading->result->ends_at = read_end(reading, entry_at, length);
 
     racy_end();
     if (load64(slot_memory) != slot || load64(&memory->version) != version)
@@ -264,9 +275,11 @@ int reader_get(const struct arena_view *view, const struct copy_descriptor *desc
         if (__builtin_expect(done != READ_AGAIN, 1)) {
             result->version = read.version;
             result->value_length = read.value_length;
+            result->ends_at = read.ends_at;
             result->retries = tries;
             return done;
         }
+        read.ends_at = 0;
         for (unsigned pause = 0; pause < tries; ++pause)
             spin_pause();
     }
@@ -311,6 +324,7 @@ int reader_get_ahead(const struct arena_view *view, const struct copy_descriptor
 {
     struct reading reading = {view, descriptor, key, buffer, capacity, result};
     bool serving = atomic_load_explicit(&descriptor->serving, memory_order_acquire) == COPY_SERVES;
+    result->ends_at = 0;
     int done = home && serving ? get_in_bucket(&reading, home) : READ_AGAIN;
     if (done == OTHER_KEY)
         done = get_in_bucket(&reading, neighbour_bucket(home));

@@ -42,6 +42,7 @@ struct read_key {
 struct read_result {
     uint64_t version;
     size_t value_length;
+    uint64_t ends_at; /* of the entry, see layout.h; 0: never */
     unsigned retries; /* torn or recycled reads that were repeated */
 };
 
@@ -96,6 +97,9 @@ int table_translate(const struct arena_view *view, uint32_t table_word, uint64_t
 
 /* Is this header plausible for this slot and key at all (lengths bounded, kind a value)? */
 bool entry_header_plausible(const struct entry_header *header, slot_word slot);
+
+/* When an entry ends that was fetched whole and checked; 0: never. */
+uint64_t entry_fetched_end(const struct entry_header *header);
 
 /* An entry fetched whole (segment headers within it already left out): seal and key checked.
  * @return BELAY_OK, NOT_FOUND (another key with the same fingerprint), or READ_AGAIN (torn or recycled). */

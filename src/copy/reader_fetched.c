@@ -95,10 +95,19 @@ int table_translate(const struct arena_view *view, uint32_t table_word, uint64_t
 
 bool entry_header_plausible(const struct entry_header *header, slot_word slot)
 {
-    size_t length = sizeof *header + header->key_length + (size_t)header->value_length;
+    size_t length = entry_length(header);
     return header->kind == ENTRY_VALUE && header->version != 0 && header->key_length >= 1 &&
            header->key_length <= BELAY_KEY_MAX && header->value_length <= BELAY_VALUE_MAX &&
            length <= slot_length_bound(slot);
+}
+
+uint64_t entry_fetched_end(const struct entry_header *header)
+{
+    uint64_t ends_at = 0;
+    if (header->flags & ENTRY_ENDS)
+        memcpy(&ends_at, (const unsigned char *)header + entry_length(header) - ENTRY_END_BYTES,
+               sizeof ends_at);
+    return ends_at;
 }
 
 int entry_check(const void *entry, size_t length, uint64_t entry_at, const struct read_key *key)
@@ -107,7 +116,7 @@ int entry_check(const void *entry, size_t length, uint64_t entry_at, const struc
     if (length < sizeof header)
         return READ_AGAIN;
     memcpy(&header, entry, sizeof header);
-    size_t needed = sizeof header + header.key_length + (size_t)header.value_length;
+    size_t needed = entry_length(&header);
     if (header.kind != ENTRY_VALUE || !(header.flags & ENTRY_SEALED_WHOLE) || header.version == 0 ||
         needed > length)
         return READ_AGAIN;

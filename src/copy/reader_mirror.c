@@ -20,9 +20,9 @@ struct mirror_reading {
     struct read_result *result;
 };
 
-/* The seal of header, key and the copied value. */
+/* The seal of header, key, the copied value and end. */
 static bool is_sealed(const struct mirror_reading *reading, const struct entry_header *header,
-                      uint64_t entry_at)
+                      uint64_t ends_at, uint64_t entry_at)
 {
     XXH3_state_t state;
     XXH3_64bits_reset(&state);
@@ -30,6 +30,8 @@ static bool is_sealed(const struct mirror_reading *reading, const struct entry_h
     XXH3_64bits_update(&state, reading->key->data, reading->key->length);
     if (header->value_length > 0)
         XXH3_64bits_update(&state, reading->buffer, header->value_length);
+    if (header->flags & ENTRY_ENDS)
+        XXH3_64bits_update(&state, &ends_at, ENTRY_END_BYTES);
     return seal_finish(XXH3_64bits_digest(&state), header->version, entry_at) == header->seal;
 }
 
@@ -42,17 +44,21 @@ static bool get_entry(const struct mirror_reading *reading, slot_word slot)
     if (!memory || piece < sizeof header)
         return false;
     racy_copy(&header, memory, sizeof header);
-    size_t length = sizeof header + header.key_length + (size_t)header.value_length;
+    size_t length = entry_length(&header);
+    uint64_t ends_at = 0;
     if (!entry_header_plausible(&header, slot) || !(header.flags & ENTRY_SEALED_WHOLE) || length > piece ||
         header.value_length > reading->capacity || header.key_length != reading->key->length ||
         !racy_equal(memory + sizeof header, reading->key->data, header.key_length))
         return false;
     if (header.value_length > 0)
         racy_copy(reading->buffer, memory + sizeof header + header.key_length, header.value_length);
-    if (!is_sealed(reading, &header, entry_at))
+    if (header.flags & ENTRY_ENDS)
+        racy_copy(&ends_at, memory + length - ENTRY_END_BYTES, sizeof ends_at);
+    if (!is_sealed(reading, &header, ends_at, entry_at))
         return false;
     reading->result->version = header.version;
     reading->result->value_length = header.value_length;
+    reading->result->ends_at = ends_at;
     return true;
 }
 

@@ -189,6 +189,7 @@ static int count_slot(struct rebuilding *r, uint64_t page_at, unsigned position)
     }
     if (!log_live(c, entry_at, entry_bytes(header)))
         return damaged(c, "entry", entry_at);
+    ending_note_found(c, entry_at, header);
     c->entries++;
     if (header->version > c->version)
         c->version = header->version;
@@ -319,6 +320,7 @@ static int apply(struct rebuilding *r, const struct found *found)
         return damaged(c, "entry without place", found->entry_at);
     slot_word slot = slot_make(found->hash, found->entry_at, bytes, (unsigned)header->version);
     store64_release(slot_memory(c, slot_at), slot);
+    ending_note_found(c, found->entry_at, header);
     c->entries++;
     return BELAY_OK;
 }
@@ -370,6 +372,7 @@ static void begin(copy *c)
     c->tail = c->gap = c->page_segment = c->victim = NO_SEGMENT;
     c->log_segments = c->pages_used = c->directory_wanted = c->reservation_count = 0;
     c->clearing = false;
+    ending_reset(c);
 }
 
 static void finish(struct rebuilding *r)

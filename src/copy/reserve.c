@@ -31,7 +31,8 @@ static int provide_reservation(copy *c)
 
 static void forget(copy *c, struct reservation *reservation)
 {
-    log_unpin(c, reservation->entry_at, entry_size(reservation->key_length, reservation->value_length));
+    log_unpin(c, reservation->entry_at,
+              copy_entry_size(reservation->key_length, reservation->value_length, reservation->ends));
     *reservation = c->reservations[--c->reservation_count];
 }
 
@@ -46,13 +47,13 @@ static void reserve_effects(const copy *c, struct copy_change *change, const str
         change_range(change, address_of(&c->view, place->segment + place->further, 0), LOG_FIRST, false);
 }
 
-int copy_reserve(copy *c, const void *key, size_t key_length, size_t value_length, uint32_t client,
+int copy_reserve(copy *c, const void *key, size_t key_length, size_t value_length, bool ends, uint32_t client,
                  uint64_t *entry_at, uint64_t *value_at, struct copy_change *change)
 {
     int result = change_check_lengths(key, key_length, value_length);
     if (result != BELAY_OK)
         return result;
-    size_t bytes = entry_size(key_length, value_length);
+    size_t bytes = copy_entry_size(key_length, value_length, ends);
     struct log_place place;
     result = log_plan(c, bytes, &place);
     if (result == BELAY_OK)
@@ -64,13 +65,15 @@ int copy_reserve(copy *c, const void *key, size_t key_length, size_t value_lengt
     struct entry_draft draft = {.kind = ENTRY_RESERVED,
                                 .key = key,
                                 .key_length = (uint16_t)key_length,
-                                .value_length = (uint32_t)value_length};
+                                .value_length = (uint32_t)value_length,
+                                .ends = ends};
     entry_write(c, at, &draft);
     log_pin(c, at, bytes);
     c->reservations[c->reservation_count++] = (struct reservation){.entry_at = at,
                                                                    .value_length = (uint32_t)value_length,
                                                                    .client = client,
-                                                                   .key_length = (uint16_t)key_length};
+                                                                   .key_length = (uint16_t)key_length,
+                                                                   .ends = ends};
     change_begin(change, c->version);
     reserve_effects(c, change, &place, at, key_length);
     *value_at = log_advance(at, ENTRY_HEADER + key_length, c->view.segment_size);
@@ -92,10 +95,11 @@ static void commit_effects(const copy *c, struct copy_change *change, uint64_t e
 }
 
 int copy_commit(copy *c, uint64_t hash, const void *key, size_t key_length, uint64_t entry_at,
-                struct copy_origin origin, struct copy_change *change)
+                uint64_t ends_at, struct copy_origin origin, struct copy_change *change)
 {
     struct reservation *reservation = find_reservation(c, entry_at);
-    if (!reservation || !key || !entry_has_key(c, entry_at, key, key_length))
+    if (!reservation || !key || !entry_has_key(c, entry_at, key, key_length) ||
+        (ends_at && !reservation->ends))
         return log_quiet(BELAY_ERR_INVALID, "nothing is reserved for this key at %llu",
                          (unsigned long long)entry_at);
     struct key_state state;
@@ -104,14 +108,18 @@ int copy_commit(copy *c, uint64_t hash, const void *key, size_t key_length, uint
     if (slot_at == NO_ADDRESS)
         return COPY_NEEDS_SPLIT;
 
-    size_t bytes = entry_size(key_length, reservation->value_length);
+    size_t bytes = copy_entry_size(key_length, reservation->value_length, reservation->ends);
     struct entry_draft draft = {.version = ++c->version,
                                 .kind = ENTRY_VALUE,
                                 .key = key,
                                 .key_length = (uint16_t)key_length,
                                 .value_length = reservation->value_length,
-                                .origin = origin};
+                                .ends = reservation->ends,
+                                .origin = origin,
+                                .ends_at = ends_at};
     entry_write(c, entry_at, &draft);
+    if (ends_at)
+        ending_note(c, entry_at, ends_at);
     forget(c, reservation);
     c->entries += state.entry_at == NO_ADDRESS;
     change_begin(change, c->version);

@@ -24,7 +24,7 @@ _Static_assert(offsetof(struct entry_header, value_length) == SEAL_FROM,
 static inline size_t seal_length(const struct entry_header *header)
 {
     bool whole = header->flags & ENTRY_SEALED_WHOLE;
-    return sizeof *header - SEAL_FROM + header->key_length + (whole ? (size_t)header->value_length : 0);
+    return sizeof *header - SEAL_FROM + header->key_length + (whole ? entry_value_bytes(header) : 0);
 }
 
 static inline uint64_t seal_finish(uint64_t bytes_hash, uint64_t version, uint64_t entry_at)

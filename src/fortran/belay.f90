@@ -7,10 +7,10 @@ module belay
     use belay_types
     use belay_calls
     use mpi_f08, only: MPI_Comm
-    use, intrinsic :: iso_c_binding, only: c_associated, c_char, c_f_pointer, c_funloc, c_funptr, c_int, c_loc, &
+    use, intrinsic :: iso_c_binding, only: c_associated, c_char, c_f_pointer, c_funloc, c_funptr, c_int, c_int64_t, c_loc, &
         c_null_char, c_null_funptr, c_null_ptr, c_ptr, c_size_t
     implicit none
-    private :: MPI_Comm, c_associated, c_char, c_f_pointer, c_funloc, c_funptr, c_int, c_loc, c_null_char, &
+    private :: MPI_Comm, c_associated, c_char, c_f_pointer, c_funloc, c_funptr, c_int, c_int64_t, c_loc, c_null_char, &
         c_null_funptr, c_null_ptr, c_ptr, c_size_t
     private :: open_integer, open_type, pass, text_of
 
@@ -42,6 +42,8 @@ module belay
         integer(c_int) :: cache_mode, backups, write_synchronization_mode, atomicity_mode, partition_loss_policy, &
             partitions, read_from_backup
         integer(c_size_t) :: near_cache_size
+        integer(c_int) :: expiry_policy
+        integer(c_int64_t) :: time_to_live_ms
     end type
 
     interface
@@ -204,7 +206,8 @@ contains
         name = trim(config%name) // c_null_char
         result = c_cache_open(node, c_cache_config(c_loc(name), config%cache_mode, config%backups, &
             config%write_synchronization_mode, config%atomicity_mode, config%partition_loss_policy, &
-            config%partitions, config%read_from_backup, config%near_cache_size), cache)
+            config%partitions, config%read_from_backup, config%near_cache_size, config%expiry_policy, &
+            config%time_to_live_ms), cache)
     end function
 
     !> Leaves the handle as if it had never been set.

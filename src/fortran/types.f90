@@ -138,6 +138,13 @@ module belay_types
     integer(c_int), parameter :: BELAY_OFF = 1
     integer(c_int), parameter :: BELAY_ON = 2
 
+    integer(c_int), parameter :: BELAY_EXPIRY_DEFAULT = 0
+    integer(c_int), parameter :: BELAY_EXPIRY_MODIFIED = 1
+    integer(c_int), parameter :: BELAY_EXPIRY_CREATED = 2
+
+    integer(c_int64_t), parameter :: BELAY_TIME_TO_LIVE_MAX_MS = 3153600000000_c_int64_t
+    integer(c_int64_t), parameter :: BELAY_NEVER_EXPIRES = -1_c_int64_t
+
     type :: belay_cache_config
         character(len=BELAY_CACHE_NAME_MAX + 1, kind=c_char) :: name = ''
         integer(c_int) :: cache_mode = BELAY_CACHE_DEFAULT
@@ -148,6 +155,8 @@ module belay_types
         integer(c_int) :: partitions = 0
         integer(c_int) :: read_from_backup = BELAY_SWITCH_DEFAULT
         integer(c_size_t) :: near_cache_size = 0
+        integer(c_int) :: expiry_policy = BELAY_EXPIRY_DEFAULT
+        integer(c_int64_t) :: time_to_live_ms = 0
     end type
 
     ! ---- Transactions
@@ -180,6 +189,7 @@ module belay_types
 
     type, bind(C) :: belay_write_options
         integer(c_int) :: sync = BELAY_SYNC_DEFAULT
+        integer(c_int64_t) :: time_to_live_ms = 0
     end type
 
     type, bind(C) :: belay_bytes
@@ -259,6 +269,7 @@ module belay_types
         integer(c_int64_t) :: puts = 0
         integer(c_int64_t) :: removes = 0
         integer(c_int64_t) :: updates_applied = 0
+        integer(c_int64_t) :: expired = 0
         integer(c_int64_t) :: pushes = 0
         integer(c_int64_t) :: push_bytes = 0
         integer(c_int64_t) :: entries = 0

@@ -143,7 +143,12 @@ struct partition {
     bool (*begin_empty)(const struct partition *partition); /* the last copy is lost: may it begin anew? */
     void (*name_cache)(const struct partition *partition, char *name); /* BELAY_CACHE_NAME_MAX + 1 */
 
-    uint64_t updates, pushes, push_bytes;
+    uint64_t time_to_live_ms; /* of entries written without another one; 0: they do not end */
+    bool keeps_end;           /* an update leaves it as it was */
+    uint64_t
+        quiet_until; /* nothing is removed for that by progress: copies are being compared; clock_now() */
+
+    uint64_t updates, pushes, push_bytes, expired;
 };
 
 /* @p nodes: the holders, the primary first; -1: nobody. @p fresh: all copies are empty, and complete; else the one here is still to

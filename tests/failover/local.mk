@@ -27,3 +27,7 @@ tests_failover_opening_LDADD = $(TEST_LIBS)
 check_PROGRAMS += tests/failover/growing
 tests_failover_growing_SOURCES = tests/failover/board.c tests/failover/board.h tests/failover/growing.c
 tests_failover_growing_LDADD = $(TEST_LIBS)
+
+check_PROGRAMS += tests/failover/expiry
+tests_failover_expiry_SOURCES = tests/failover/board.c tests/failover/board.h tests/failover/expiry.c
+tests_failover_expiry_LDADD = $(TEST_LIBS)

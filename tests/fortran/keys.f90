@@ -63,6 +63,15 @@ contains
         call expect(belay_get_and_put(cache, key, 5, old, length), BELAY_OK, 'get_and_put of nothing')
         call check(length == BELAY_NO_VALUE, 'get_and_put says that there was no value')
         call expect(belay_put(cache, key, 6, belay_write_options(sync=77)), BELAY_ERR_INVALID, 'a mode that is none')
+        call expect(belay_put(cache, key, 6, belay_write_options(BELAY_FULL_SYNC, BELAY_TIME_TO_LIVE_MAX_MS + 1)), &
+            BELAY_ERR_INVALID, 'a time to live that is too long')
+        call expect(belay_put(cache, key, 6, belay_write_options(BELAY_FULL_SYNC, 1)), BELAY_OK, 'put for a moment')
+        do while (belay_contains(cache, key) == BELAY_OK)
+        end do
+        call expect(belay_contains(cache, key), BELAY_ERR_NOT_FOUND, 'the moment is over')
+        call expect(belay_put(cache, key, 6, belay_write_options(BELAY_FULL_SYNC, BELAY_NEVER_EXPIRES)), BELAY_OK, &
+            'put for ever')
+        call expect(belay_remove(cache, key, belay_write_options(BELAY_FULL_SYNC)), BELAY_OK, 'remove what stays')
     end subroutine
 
     subroutine versions(cache)

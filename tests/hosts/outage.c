@@ -170,7 +170,8 @@ static void survive(struct outage *o)
 static int call(const struct outage *o, unsigned kind)
 {
     belay_cache *cache = o->load.caches[CACHE_FULL_SYNC];
-    static const belay_write_options async = {BELAY_FULL_ASYNC}, primary = {BELAY_PRIMARY_SYNC};
+    static const belay_write_options async = {.sync = BELAY_FULL_ASYNC},
+                                     primary = {.sync = BELAY_PRIMARY_SYNC};
     char key[24], value[16] = "";
     size_t length;
     int64_t before;

@@ -159,7 +159,7 @@ static void test_full(struct tester *t)
 static void put_behind(struct tester *t)
 {
     enum { LENGTH = 4000 };
-    static const belay_write_options async = {BELAY_FULL_ASYNC};
+    static const belay_write_options async = {.sync = BELAY_FULL_ASYNC};
     static struct model_entry before[KEYS];
     memcpy(before, t->models[0].entries, sizeof before);
     for (size_t i = 0; i < KEYS; ++i) {
@@ -200,7 +200,7 @@ static void remove_some(struct tester *t, unsigned percent)
             if (!t->models[c].entries[i].present || !random_percent(&t->random, percent))
                 continue;
             struct key key;
-            belay_write_options options = {modes[i % 4]};
+            belay_write_options options = {.sync = modes[i % 4]};
             key_make(model_number(&t->models[c], i), &key);
             CHECK_OK(belay_remove(t->caches[c], key.bytes, key.length, &options));
             model_remove(&t->models[c], i);
@@ -232,7 +232,7 @@ static void overwrite(struct tester *t, double seconds)
 {
     uint64_t ends = job_clock() + (uint64_t)(seconds * 1e9), writes = 0, bytes = 0;
     while (job_clock() < ends || bytes < 2 * ARENA_SIZE / (unsigned)t->job->ranks) {
-        static const belay_write_options modes[] = {{BELAY_FULL_SYNC}, {BELAY_PRIMARY_SYNC}};
+        static const belay_write_options modes[] = {{.sync = BELAY_FULL_SYNC}, {.sync = BELAY_PRIMARY_SYNC}};
         unsigned c = (unsigned)random_below(&t->random, CACHES);
         size_t index = random_below(&t->random, KEYS);
         if (!t->models[c].entries[index].present)

@@ -35,7 +35,8 @@ static void write_key(belay_cache *cache, const unsigned char *key, size_t key_l
 
 static void write_all(belay_node *node, belay_cache *cache)
 {
-    static const belay_write_options modes[] = {{BELAY_PRIMARY_SYNC}, {BELAY_FULL_ASYNC}, {BELAY_FULL_SYNC}};
+    static const belay_write_options modes[] = {
+        {.sync = BELAY_PRIMARY_SYNC}, {.sync = BELAY_FULL_ASYNC}, {.sync = BELAY_FULL_SYNC}};
     unsigned char key[KEY_LONGEST] = {0}, *value = malloc(VALUE_LONGEST);
     if (!value)
         job_abort("no memory for a value");

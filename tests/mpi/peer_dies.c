@@ -103,7 +103,7 @@ static void *run_worker(void *context)
 static void expect_own_keys_to_work(const struct job *job, belay_cache *cache)
 {
     for (uint64_t number = FIRST_KEY; number < FIRST_KEY + KEYS; ++number) {
-        static const belay_write_options primary = {BELAY_PRIMARY_SYNC};
+        static const belay_write_options primary = {.sync = BELAY_PRIMARY_SYNC};
         struct key key;
         size_t length = 0;
         char buffer[8];

@@ -91,7 +91,7 @@ static void pick(struct worker *w, struct target *target)
 /* The mode of one write; `effective` is what it then is. */
 static belay_write_options pick_mode(struct worker *w, unsigned c, belay_sync *effective)
 {
-    belay_write_options options = {(belay_sync)random_below(&w->random, BELAY_FULL_ASYNC + 1)};
+    belay_write_options options = {.sync = (belay_sync)random_below(&w->random, BELAY_FULL_ASYNC + 1)};
     *effective = options.sync ? options.sync : cache_configs[c].write_synchronization_mode;
     if (*effective == BELAY_SYNC_DEFAULT)
         *effective = BELAY_FULL_ASYNC;
@@ -411,7 +411,7 @@ static void run_remove_nb(struct worker *w)
 /* Asynchronous writes to one key, one after the other, without waiting: the last one is what is read back. */
 static void run_burst(struct worker *w)
 {
-    static const belay_write_options async = {BELAY_FULL_ASYNC};
+    static const belay_write_options async = {.sync = BELAY_FULL_ASYNC};
     struct target t;
     size_t length = 0;
     pick(w, &t);

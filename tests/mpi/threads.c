@@ -151,7 +151,7 @@ static void *run_worker(void *context)
 {
     struct worker *w = context;
     for (; job_clock() < w->ends; ++w->calls) {
-        belay_write_options options = {(belay_sync)random_below(&w->random, BELAY_FULL_ASYNC + 1)};
+        belay_write_options options = {.sync = (belay_sync)random_below(&w->random, BELAY_FULL_ASYNC + 1)};
         w->number = FIRST_KEY + random_below(&w->random, KEYS);
         w->length = random_between(&w->random, VALUE_DESCRIBED,
                                    random_percent(&w->random, 10) ? LONGEST : 300);

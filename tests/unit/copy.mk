@@ -13,6 +13,10 @@ check_PROGRAMS += tests/unit/test_copy_crash
 tests_unit_test_copy_crash_SOURCES = tests/unit/test_copy_crash.c $(copy_world)
 tests_unit_test_copy_crash_LDADD = $(UNIT_LIBS)
 
+check_PROGRAMS += tests/unit/test_copy_ending
+tests_unit_test_copy_ending_SOURCES = tests/unit/test_copy_ending.c $(copy_world)
+tests_unit_test_copy_ending_LDADD = $(UNIT_LIBS)
+
 check_PROGRAMS += tests/unit/test_copy_model
 tests_unit_test_copy_model_SOURCES = tests/unit/test_copy_model.c $(copy_world)
 tests_unit_test_copy_model_LDADD = $(UNIT_LIBS)

@@ -351,6 +351,12 @@ static struct copy_origin origin_of(const struct world *w)
     return (struct copy_origin){.client = 7, .number = (uint32_t)copy_version(w->copy[PRIMARY])};
 }
 
+/* When an entry with this value ends; of every third never. */
+static uint64_t ends_of(const struct world *w, uint64_t seed)
+{
+    return w->options.ends && seed % 3 != 0 ? seed : 0;
+}
+
 int world_put_bytes(struct world *w, uint32_t key, const void *value, uint32_t length, uint64_t seed)
 {
     unsigned char key_memory[BELAY_KEY_MAX];
@@ -359,10 +365,10 @@ int world_put_bytes(struct world *w, uint32_t key, const void *value, uint32_t l
     struct pending_change *pending = malloc(sizeof *pending);
     int result;
     do
-        result = copy_put(w->copy[PRIMARY], hash, key_memory, key_length, value, length, origin_of(w),
-                          &pending->change);
+        result = copy_put(w->copy[PRIMARY], hash, key_memory, key_length, value, length, ends_of(w, seed),
+                          origin_of(w), &pending->change);
     while (result != BELAY_OK &&
-           (result = satisfy(w, result, copy_entry_size(key_length, length), key, false)) == BELAY_OK);
+           (result = satisfy(w, result, copy_entry_size(key_length, length, true), key, false)) == BELAY_OK);
     if (result != BELAY_OK) {
         free(pending);
         return result;
@@ -391,7 +397,7 @@ int world_remove(struct world *w, uint32_t key)
         result = copy_remove(w->copy[PRIMARY], key_hash(w, key), key_memory, key_length, origin_of(w),
                              &pending->change);
     while (result != BELAY_OK &&
-           (result = satisfy(w, result, copy_entry_size(key_length, 0), key, true)) == BELAY_OK);
+           (result = satisfy(w, result, copy_entry_size(key_length, 0, false), key, true)) == BELAY_OK);
     assert_int_equal(result != BELAY_ERR_NOT_FOUND, w->newest[key].present);
     if (result != BELAY_OK) {
         free(pending);
@@ -404,13 +410,13 @@ int world_remove(struct world *w, uint32_t key)
 int world_put_reserved(struct world *w, uint32_t key, uint32_t length, bool commit)
 {
     unsigned char key_memory[BELAY_KEY_MAX];
-    size_t key_length = key_bytes(w, key, key_memory), bytes = copy_entry_size(key_length, length);
+    size_t key_length = key_bytes(w, key, key_memory), bytes = copy_entry_size(key_length, length, true);
     uint64_t seed = world_random(w), entry_at, value_at;
     struct copy_change change;
     int result;
     do
-        result = copy_reserve(w->copy[PRIMARY], key_memory, key_length, length, 1, &entry_at, &value_at,
-                              &change);
+        result = copy_reserve(w->copy[PRIMARY], key_memory, key_length, length, w->options.ends, 1, &entry_at,
+                              &value_at, &change);
     while (result != BELAY_OK && (result = satisfy(w, result, bytes, key, false)) == BELAY_OK);
     if (result != BELAY_OK)
         return result;
@@ -433,7 +439,7 @@ int world_put_reserved(struct world *w, uint32_t key, uint32_t length, bool comm
     }
     do
         result = copy_commit(w->copy[PRIMARY], key_hash(w, key), key_memory, key_length, entry_at,
-                             origin_of(w), &pending->change);
+                             ends_of(w, seed), origin_of(w), &pending->change);
     while (result != BELAY_OK && (result = satisfy(w, result, bytes, key, false)) == BELAY_OK);
     if (result != BELAY_OK) {
         assert_int_equal(copy_abandon(w->copy[PRIMARY], entry_at, &pending->change), BELAY_OK);
@@ -455,7 +461,7 @@ int world_clear(struct world *w)
             world_apply(w, &change);
             copy_publish(w->copy[PRIMARY], &change);
         } else {
-            result = satisfy(w, result, copy_entry_size(0, 0), 0, true);
+            result = satisfy(w, result, copy_entry_size(0, 0, false), 0, true);
             if (result != BELAY_OK)
                 return result;
         }
@@ -486,6 +492,7 @@ static void check_reader(struct world *w, int which, uint32_t key, const void *k
     if (model->present) {
         assert_int_equal(read.version, model->version);
         assert_int_equal(read.value_length, model->length);
+        assert_true(read.ends_at == ends_of(w, model->seed));
         check_bytes(model, buffer, key);
         result = reader_get(&w->view[which], world_descriptor(w, which), &read_key, NULL, 0, &read);
         assert_int_equal(result, model->length ? BELAY_ERR_TRUNCATED : BELAY_OK);
@@ -505,6 +512,7 @@ void check_key(struct world *w, uint32_t key)
     if (model->present) {
         assert_int_equal(found.version, model->version);
         assert_int_equal(found.value_length, model->length);
+        assert_true(found.ends_at == ends_of(w, model->seed));
         unsigned char *value = malloc(model->length + 1);
         copy_value(w->copy[PRIMARY], &found, 0, value, model->length);
         check_bytes(model, value, key);

@@ -22,6 +22,7 @@ struct world_options {
     uint32_t own_keys;   /* those below are the library's own; with a key_length of 24 at least */
     bool seal_whole;
     bool no_mirror;
+    bool ends;        /* most entries end, at a time that their value's seed gives */
     unsigned pending; /* changes that may wait for publication; 0: all are published at once */
 };
 

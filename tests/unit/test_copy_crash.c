@@ -121,7 +121,7 @@ static int survivor_put(struct world *w, struct survivor *s, uint32_t key, const
     size_t key_length = key_bytes(w, key, key_memory);
     for (int i = 0; i < 100; ++i) {
         struct copy_change change;
-        int result = copy_put(s->copy, key_hash(w, key), key_memory, key_length, value, length,
+        int result = copy_put(s->copy, key_hash(w, key), key_memory, key_length, value, length, 0,
                               (struct copy_origin){0}, &change);
         if (result == COPY_NEEDS_SPLIT)
             result = copy_split(s->copy, key_hash(w, key), &change);
@@ -131,7 +131,7 @@ static int survivor_put(struct world *w, struct survivor *s, uint32_t key, const
         }
         if (result == COPY_NEEDS_SEGMENTS) {
             uint32_t first, count;
-            copy_wanted(s->copy, copy_entry_size(key_length, length), &first, &count);
+            copy_wanted(s->copy, copy_entry_size(key_length, length, false), &first, &count);
             if (count == 0)
                 copy_wanted(s->copy, 0, &first, &count);
             for (uint32_t n = 0; n < count; ++n) {
@@ -360,7 +360,8 @@ static void any_moment_of_any_history(void **state)
                                         .keys = 25,
                                         .key_length = seed % 3 ? 16 : 0,
                                         .seal_whole = seed % 4 < 2,
-                                        .pending = seed % 5 < 3 ? 0 : 6};
+                                        .pending = seed % 5 < 3 ? 0 : 6,
+                                        .ends = seed % 7 < 4};
         run(seed, &options, seed % 3 == 0 ? 0 : 12, 250, seed % 2);
     }
 }

@@ -75,7 +75,8 @@ static void histories_published_at_once(void **state)
         struct world_options options = {.segment_size = seed % 2 ? 4096 : 16384,
                                         .segments = 60000,
                                         .keys = seed % 3 ? 50 : 2000,
-                                        .seal_whole = seed % 4 < 2};
+                                        .seal_whole = seed % 4 < 2,
+                                        .ends = seed % 5 < 2};
         struct mix mix = {.puts = 600, .removes = 250};
         run_history(&options, &mix, seed, 1500);
     }
@@ -89,7 +90,8 @@ static void histories_with_pending_changes(void **state)
                                         .segments = seed % 2 ? 60000 : 4000,
                                         .keys = seed % 3 ? 12 : 1500,
                                         .seal_whole = seed % 4 < 2,
-                                        .pending = 1 + (unsigned)seed * 2};
+                                        .pending = 1 + (unsigned)seed * 2,
+                                        .ends = seed % 2};
         struct mix mix = {.puts = 600, .removes = 250};
         run_history(&options, &mix, 100 + seed, 1500);
     }
@@ -103,7 +105,8 @@ static void histories_of_everything(void **state)
                                         .segments = 20000,
                                         .keys = seed % 3 ? 40 : 900,
                                         .seal_whole = seed % 4 < 2,
-                                        .pending = seed % 5 < 2 ? 0 : (unsigned)seed};
+                                        .pending = seed % 5 < 2 ? 0 : (unsigned)seed,
+                                        .ends = seed % 3 > 0};
         struct mix mix = {
             .puts = 450, .removes = 150, .reserved = 60, .cleans = 200, .clears = seed % 6 == 0 ? 5 : 0};
         run_history(&options, &mix, 200 + seed, 3000);

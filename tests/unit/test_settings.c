@@ -63,6 +63,8 @@ static const struct sample cache_samples[] = {
     {"partitions", "partitions", "BELAY_PARTITIONS", "256", "512", "1024", "1"},
     {"read_from_backup", "readFromBackup", "BELAY_READ_FROM_BACKUP", "false", "true", "false", "true"},
     {"near_cache_size", "nearCacheSize", "BELAY_NEAR_CACHE_SIZE", "none", "64K", "1M", "1G"},
+    {"expiry_policy", "expiryPolicy", "BELAY_EXPIRY_POLICY", "MODIFIED", "CREATED", "MODIFIED", "CREATED"},
+    {"time_to_live_ms", "timeToLiveMs", "BELAY_TIME_TO_LIVE_MS", "never", "2s", "5s", "250ms"},
 };
 
 static const belay_cache_config cache_struct = {
@@ -75,6 +77,8 @@ static const belay_cache_config cache_struct = {
     .partitions = 1024,
     .read_from_backup = BELAY_OFF,
     .near_cache_size = 1024 * 1024,
+    .expiry_policy = BELAY_EXPIRY_MODIFIED,
+    .time_to_live_ms = 5000,
 };
 
 /* ---- Help ---------------------------------------------------------------------------------------------------- */
@@ -558,6 +562,8 @@ static void malformed_settings_of_a_peer_are_found(void **state)
     MALFORMED(write_synchronization_mode, bad.write_synchronization_mode = 4);
     MALFORMED(atomicity_mode, bad.atomicity_mode = 3);
     MALFORMED(partition_loss_policy, bad.partition_loss_policy = 4);
+    MALFORMED(expiry_policy, bad.expiry_policy = 3);
+    MALFORMED(time_to_live_ms, bad.time_to_live_ms = BELAY_TIME_TO_LIVE_MAX_MS + 1);
     MALFORMED(partitions, bad.partitions = 0);
     MALFORMED(partitions, bad.partitions = 3);
     MALFORMED(partitions, bad.partitions = 131072);

@@ -8,7 +8,7 @@
 static void test_keys_and_values(belay_cache *c)
 {
     static const unsigned char key[BELAY_KEY_MAX + 1] = {0};
-    const belay_write_options bad = {(belay_sync)7}, negative = {(belay_sync)-1};
+    const belay_write_options bad = {.sync = (belay_sync)7}, negative = {.sync = (belay_sync)-1};
     char value[8] = "";
     size_t length = 4711, too_long = (size_t)BELAY_VALUE_MAX + 1;
     uint64_t version = 4711;

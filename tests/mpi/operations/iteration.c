@@ -128,8 +128,8 @@ static void test_busy(const struct subject *s)
             unsigned n = (unsigned)random_below(&source, STABLE + CHURNED);
             struct mark mark = mark_of(s->job->rank, n);
             if (n >= STABLE && random_percent(&source, 50))
-                CHECK_OK(
-                    belay_remove(s->cache, &mark, sizeof mark, &(belay_write_options){BELAY_FULL_ASYNC}));
+                CHECK_OK(belay_remove(s->cache, &mark, sizeof mark,
+                                      &(belay_write_options){.sync = BELAY_FULL_ASYNC}));
             else
                 put_mark(s, n, random_between(&source, sizeof mark, 2000));
         }

@@ -101,8 +101,10 @@ static struct subject subject_of(const struct job *job, belay_node *node, const 
 
 static void test_overrides(const struct subject *s, bool brief)
 {
-    static const belay_write_options options[] = {
-        {BELAY_SYNC_DEFAULT}, {BELAY_FULL_SYNC}, {BELAY_PRIMARY_SYNC}, {BELAY_FULL_ASYNC}};
+    static const belay_write_options options[] = {{.sync = BELAY_SYNC_DEFAULT},
+                                                  {.sync = BELAY_FULL_SYNC},
+                                                  {.sync = BELAY_PRIMARY_SYNC},
+                                                  {.sync = BELAY_FULL_ASYNC}};
     test_one_key(s, NULL);
     test_many_keys(s, NULL);
     test_requests(s, NULL);
