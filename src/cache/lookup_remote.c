@@ -524,6 +524,8 @@ int lookup_begin(struct lookup *lookup, belay_cache *cache, const struct read_ke
     lookup->peer = peer;
     lookup->tries = 0;
     lookup->result = (struct read_result){0};
+    if (!cache->blocks) /* all memory is mapped, or is just being mapped by another thread */
+        return READ_AGAIN;
     lookup->staging = staging_take(cache->node);
     if (lookup->staging == ARENA_NO_SEGMENT)
         return READ_AGAIN;
