@@ -51,6 +51,10 @@ extern "C" {
 #define BELAY_NODES_MAX      4096u                 /**< nodes of one job */
 #define BELAY_TX_KEYS_MAX    4096u                 /**< keys that one transaction reads or writes */
 #define BELAY_TX_BYTES_MAX   1048576u /**< bytes of keys and values that one transaction writes */
+#define BELAY_FUNCTION_NAME_MAX   63u    /**< characters of the longest name of a function */
+#define BELAY_INVOKE_VALUE_MAX    65536u /**< bytes of the longest value that a function is applied to, or sets */
+#define BELAY_INVOKE_ARGUMENT_MAX 3072u  /**< bytes of the longest argument of a function */
+#define BELAY_INVOKE_RESULT_MAX   4096u  /**< bytes of the longest result of a function */
 
 /* ---- Results ------------------------------------------------------------------------------------------------- */
 
@@ -80,7 +84,8 @@ enum belay_result {
     BELAY_ERR_MPI = -21,       /**< an MPI call failed during belay_open() */
     BELAY_ERR_SYSTEM = -22,    /**< a system call failed; the message has its name and errno */
     BELAY_ERR_DIFFERS = -23,   /**< belay_verify: copies differ; the report lists where */
-    BELAY_ERR_EXCLUDED = -24   /**< this node was left out of the job: the others took it for dead */
+    BELAY_ERR_EXCLUDED = -24,  /**< this node was left out of the job: the others took it for dead */
+    BELAY_ERR_NO_FUNCTION = -25 /**< belay_invoke: no function of this name is registered at the key's primary */
 };
 
 /** The constant text of a result code, for example "BELAY_ERR_NO_SPACE: an arena is full". Never NULL. */
@@ -339,12 +344,58 @@ int belay_compare_and_set(belay_cache *cache, const void *key, size_t key_length
 int belay_fetch_add(belay_cache *cache, const void *key, size_t key_length, int64_t delta,
                     const belay_write_options *options, int64_t *old);
 
-/* ---- Many keys ----------------------------------------------------------------------------------------------- */
-
+/** Some bytes. */
 typedef struct belay_bytes {
     const void *data;
     size_t length;
 } belay_bytes;
+
+/* ---- Functions at the primary -------------------------------------------------------------------------------- */
+
+/** What a function wants done with the entry. */
+typedef enum belay_action {
+    BELAY_ACTION_KEEP = 0, /**< nothing */
+    BELAY_ACTION_SET,      /**< make what lies in `value` the new value */
+    BELAY_ACTION_REMOVE    /**< remove the key, if it is there */
+} belay_action;
+
+/** One application of a function to one key. What the pointers point to is valid during the call. */
+typedef struct belay_invocation {
+    belay_bytes key, argument;
+    void *value; /**< a copy of the value, aligned for any type, to be changed in place; room for BELAY_INVOKE_VALUE_MAX bytes */
+    size_t value_length;    /**< of the value; BELAY_NO_VALUE: there is none. With SET: of the new one */
+    void *result;           /**< room for the caller's result */
+    size_t result_capacity; /**< as large as the caller's buffer, at most BELAY_INVOKE_RESULT_MAX */
+    size_t result_length;   /**< 0 before; set it to the length of the result */
+} belay_invocation;
+
+/**
+ * Applied at the primary, with nothing else done to the partition meanwhile: it must be short (other keys wait), and must not call
+ * Belay (its calls give BELAY_ERR_INVALID). What it does must follow from key, value and argument alone: it may be called more than
+ * once for one belay_invoke(), in which case the last call counts, and it must have no other effect. It may run in any thread.
+ */
+typedef belay_action (*belay_function)(belay_invocation *invocation, void *context);
+
+/**
+ * Give a function a name, under which belay_invoke() finds it. To be done on every server that may be a key's primary, best right
+ * after belay_open(): a primary without it answers NO_FUNCTION. It stays until belay_close(). That a name means the same function on
+ * every node is not checked. Not collective.
+ * @param name 1 to BELAY_FUNCTION_NAME_MAX characters. @param context passed to it. Errors: INVALID, EXISTS (the name), NO_MEMORY.
+ */
+int belay_function_register(belay_node *node, const char *name, belay_function function, void *context);
+
+/**
+ * Apply a function to a key where its primary is: read, change and answer are one operation, replicated like a put in the cache's
+ * mode, applied once whoever dies. A function that keeps the entry costs its backups nothing.
+ * @param buffer for the function's result; may be NULL if @p capacity is 0.
+ * @param[out] result_length length of the result; may be NULL. BELAY_ERR_TRUNCATED sets it too: then nothing was changed.
+ * Errors: those of writes, NO_FUNCTION, TOO_LARGE (also a value over BELAY_INVOKE_VALUE_MAX), INVALID (also what the function said).
+ */
+int belay_invoke(belay_cache *cache, const void *key, size_t key_length, const char *function,
+                 const void *argument, size_t argument_length, const belay_write_options *options,
+                 void *buffer, size_t capacity, size_t *result_length);
+
+/* ---- Many keys ----------------------------------------------------------------------------------------------- */
 
 /** One key of belay_get_all(): the caller sets key, buffer and capacity; the call sets length and status. */
 typedef struct belay_get_item {
@@ -427,6 +478,9 @@ int belay_remove_nb(belay_cache *cache, const void *key, size_t key_length,
                     const belay_write_options *options, belay_request **request);
 int belay_fetch_add_nb(belay_cache *cache, const void *key, size_t key_length, int64_t delta,
                        const belay_write_options *options, int64_t *old, belay_request **request);
+int belay_invoke_nb(belay_cache *cache, const void *key, size_t key_length, const char *function,
+                    const void *argument, size_t argument_length, const belay_write_options *options,
+                    void *buffer, size_t capacity, size_t *result_length, belay_request **request);
 
 /** Make progress and tell whether the request has completed. It still has to be released by belay_wait(). */
 int belay_test(belay_request *request, int *completed);

@@ -15,9 +15,10 @@ int belay_cache_open(belay_node *node, const belay_cache_config *config, belay_c
 
 int belay_cache_close(belay_cache *cache)
 {
-    if (cache)
+    int result = check_outside("belay_cache_close");
+    if (cache && result == BELAY_OK)
         registry_close(cache);
-    return BELAY_OK;
+    return result;
 }
 
 int belay_size(belay_cache *cache, uint64_t *entries)

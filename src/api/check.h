@@ -6,13 +6,24 @@
 #include "base/log.h"
 #include "base/own_key.h"
 #include "belay.h"
+#include "cache/function.h"
 
 #include <stdbool.h>
 
+/* A function that belay_invoke() applies runs with a lock held: it would wait for itself. */
+static inline int check_outside(const char *call)
+{
+    return __builtin_expect(function_running, 0)
+               ? log_quiet(BELAY_ERR_INVALID, "%s: called by a function that belay_invoke() applies", call)
+               : BELAY_OK;
+}
+
 static inline int check_key(const char *call, const belay_cache *cache, const void *key, size_t length)
 {
-    if (__builtin_expect(cache && key && length > 0 && length <= BELAY_KEY_MAX, 1))
+    if (__builtin_expect(cache && key && length > 0 && length <= BELAY_KEY_MAX && !function_running, 1))
         return BELAY_OK;
+    if (function_running)
+        return check_outside(call);
     if (!cache || !key)
         return log_quiet(BELAY_ERR_INVALID, "%s: %s is NULL", call, cache ? "the key" : "the cache");
     if (length == 0)
@@ -61,7 +72,7 @@ static inline int check_put(const char *call, const belay_cache *cache, const vo
 
 static inline int check_output(const char *call, const void *output, const char *name)
 {
-    return output ? BELAY_OK : log_quiet(BELAY_ERR_INVALID, "%s: %s is NULL", call, name);
+    return output ? check_outside(call) : log_quiet(BELAY_ERR_INVALID, "%s: %s is NULL", call, name);
 }
 
 #endif

@@ -4,6 +4,7 @@ libbelay_la_SOURCES += \
     src/api/check.h \
     src/api/failure.c \
     src/api/figures.c \
+    src/api/invoke.c \
     src/api/loader.c \
     src/api/many_keys.c \
     src/api/node.c \

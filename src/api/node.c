@@ -64,9 +64,10 @@ static bool leaves_alone(const belay_node *node)
 
 int belay_close(belay_node *node)
 {
-    if (!node)
-        return BELAY_OK;
-    int result = async_flush(node, node_deadline(node));
+    int result = check_outside("belay_close");
+    if (!node || result != BELAY_OK)
+        return result;
+    result = async_flush(node, node_deadline(node));
     atomic_store(&node->closing, true);
     int left = leaves_alone(node) ? join_leave(node) : node_leave(node);
     join_stop(node);

@@ -11,7 +11,10 @@ static int request_new(const char *call, belay_request **request, struct belay_r
     if (result != BELAY_OK)
         return result;
     *out = malloc(sizeof **out);
-    return *out ? BELAY_OK : log_error(BELAY_ERR_NO_MEMORY, "%s: no memory for a request", call);
+    if (!*out)
+        return log_error(BELAY_ERR_NO_MEMORY, "%s: no memory for a request", call);
+    (*out)->invoked.name = NULL;
+    return BELAY_OK;
 }
 
 static int begin_update(const char *call, enum operation_kind kind, belay_cache *cache, const void *key,
@@ -101,6 +104,8 @@ int belay_wait(belay_request **request)
     result = client_finish(*request);
     if (result == BELAY_OK && (*request)->old_number)
         *(*request)->old_number = (*request)->operation.answer.old_number;
+    if ((*request)->invoked.name)
+        result = client_invoked(*request, result, (*request)->value_length);
     free(*request);
     *request = NULL;
     return result;

@@ -32,6 +32,7 @@ static const char *const texts[] = {
     "BELAY_ERR_SYSTEM: a system call failed",
     "BELAY_ERR_DIFFERS: copies differ",
     "BELAY_ERR_EXCLUDED: this node was left out of the job",
+    "BELAY_ERR_NO_FUNCTION: no function of this name at the key's primary",
 };
 
 const char *belay_strerror(int result)

@@ -12,6 +12,7 @@
 #include "cache/counters.h"
 #include "cache/locations.h"
 #include "cache/near.h"
+#include "cache/function.h"
 #include "cache/timings.h"
 #include "cluster/node.h"
 #include "copy/reader.h"
@@ -134,6 +135,7 @@ struct cache_registry {
     atomic_uint next_number; /* of a request of this node, see request_number() */
     struct sweep *sweep;
     struct expiry *expiry;
+    struct functions functions;
     uint32_t standby_cache, standby_partition; /* of standby.c: the next to look at; under the state lock */
     struct coordinator_state *coordinator;     /* of the transactions that this node coordinates */
 };

@@ -110,7 +110,10 @@ static void begin_here(struct belay_request *request)
 {
     struct operation *operation = &request->operation;
     struct partition *partition = &request->cache->partitions[request->partition];
-    if (operation->value_length > LARGE_HERE && !operation_removes(operation->kind)) {
+    if (operation->kind == OPERATION_INVOKE)
+        operation->invoked->function = function_find(request->cache->node, operation->invoked->name,
+                                                     strlen(operation->invoked->name));
+    else if (operation->value_length > LARGE_HERE && !operation_removes(operation->kind)) {
         int result = check_beforehand(request);
         if (result == BELAY_OK)
             result = large_place_here(partition, operation, request->deadline);
@@ -129,7 +132,7 @@ static void begin_here(struct belay_request *request)
 
 /* ---- At another node ---- */
 
-static void answered(struct call *call, int status, const void *body, size_t length)
+void client_answered(struct call *call, int status, const void *body, size_t length)
 {
     struct belay_request *request = (struct belay_request *)((char *)call -
                                                              offsetof(struct belay_request, call));
@@ -208,7 +211,7 @@ static int send_update(struct belay_request *request)
     struct iovec parts[3] = {{&wire, wire_update_size(header.flags)},
                              part_of(operation->key, operation->key_length),
                              part_of(operation->value, value_length)};
-    request->call = (struct call){.answered = answered};
+    request->call = (struct call){.answered = client_answered};
     atomic_store_explicit(&request->answered, false, memory_order_relaxed);
     request->state = REQUEST_CALL;
     return node_call(cache->node, request->primary, header, parts, with_value ? 3 : 2, &request->call,
@@ -223,7 +226,7 @@ static void begin_remote(struct belay_request *request)
     async_mark_dirty(node, request->primary);
     if (operation->sync == BELAY_PRIMARY_SYNC)
         async_mark_at_risk(node, request->primary);
-    if (!operation_removes(operation->kind) &&
+    if (operation->kind != OPERATION_INVOKE && !operation_removes(operation->kind) &&
         (size_t)operation->key_length + operation->value_length > WIRE_UPDATE_ROOM) {
         if (!operation->repeated)
             result = check_beforehand(request);
@@ -235,7 +238,7 @@ static void begin_remote(struct belay_request *request)
             return;
         }
     }
-    result = send_update(request);
+    result = operation->kind == OPERATION_INVOKE ? client_send_invoke(request) : send_update(request);
     async_mark_dirty(node, request->primary); /* a flush may have taken the mark before the message went */
     if (operation->sync == BELAY_PRIMARY_SYNC)
         async_mark_at_risk(node, request->primary);

@@ -32,6 +32,7 @@ struct belay_request {
     struct lookup lookup; /* of a get */
     size_t *value_length;
     int64_t *old_number;
+    struct invoked invoked;
 };
 
 /* Begin an update; the operation's kind, key, value and what else the kind needs are set. FULL_ASYNC puts and removes are
@@ -59,6 +60,17 @@ int client_update(struct belay_request *request, belay_cache *cache, const belay
 /* Set up the operation of a request. */
 void client_operation(struct belay_request *request, enum operation_kind kind, const void *key,
                       size_t key_length, const void *value, size_t value_length);
+
+/* The same for a function; @p result: its buffer. */
+void client_invocation(struct belay_request *request, const void *key, size_t key_length,
+                       const char *function, const struct iovec *argument, const struct iovec *result);
+/* It is over: *result_length (may be NULL) is set if there is one. @return @p status, with a message. */
+int client_invoked(const struct belay_request *request, int status, size_t *result_length);
+
+/* Send it to request->primary. For client.c. */
+int client_send_invoke(struct belay_request *request);
+/* An update is answered: struct operation_answer. (struct call.answered) */
+void client_answered(struct call *call, int status, const void *body, size_t length);
 
 /* Begin a get; the result comes from client_finish(). */
 void client_begin_get(struct belay_request *request, belay_cache *cache, const void *key, size_t key_length,

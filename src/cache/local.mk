@@ -7,11 +7,14 @@ libbelay_la_SOURCES += \
     src/cache/cache.h \
     src/cache/client.c \
     src/cache/client.h \
+    src/cache/client_invoke.c \
     src/cache/coordinator.c \
     src/cache/counters.c \
     src/cache/counters.h \
     src/cache/expiry.c \
     src/cache/expiry.h \
+    src/cache/function.c \
+    src/cache/function.h \
     src/cache/large.c \
     src/cache/large.h \
     src/cache/loader.c \
@@ -41,6 +44,7 @@ libbelay_la_SOURCES += \
     src/cache/request.h \
     src/cache/serve.c \
     src/cache/serve.h \
+    src/cache/serve_invoke.c \
     src/cache/serve_large.c \
     src/cache/serve_reads.c \
     src/cache/serve_whole.c \

@@ -217,6 +217,10 @@ static void answer_again(struct partition *partition, struct operation *operatio
     if (operation->entry_at)
         operation_abandon(partition, operation->entry_at);
     operation->status = BELAY_OK;
+    if (operation->kind == OPERATION_INVOKE)
+        operation->invoked->result_length = copy_applied_result(partition->copy, applied,
+                                                                operation->invoked->result,
+                                                                operation->invoked->result_capacity);
     operation->answer.version = applied->version;
     operation->answer.old_number = (int64_t)((uint64_t)applied->value - (uint64_t)operation->delta);
 }
@@ -236,6 +240,59 @@ static bool is_locked(struct partition *partition, struct operation *operation)
     operation->status = OPERATION_LOCKED;
     operation->answer.version = owner;
     return true;
+}
+
+/* ---- Functions ---- */
+
+/* Before the change itself, on the same way to the backups. @return BELAY_OK, FABRIC_AGAIN: park, or an error. */
+static int keep_result(struct partition *partition, struct operation *operation)
+{
+    const struct invoked *invoked = operation->invoked;
+    size_t bytes = copy_entry_size(0, invoked->result_length, false);
+    struct copy_change change;
+    while (partition->backup_count > 0 && invoked->result_length > 0) {
+        int result = copy_result(partition->copy, operation->origin, invoked->result, invoked->result_length,
+                                 &change);
+        if (result == BELAY_OK) {
+            partition_push_now(partition, &change);
+            FAULT_POINT("result-after-push");
+            return BELAY_OK;
+        }
+        if (result == COPY_NEEDS_SEGMENTS)
+            result = partition_provision(partition, bytes, purpose_of(operation), &operation->failures_seen);
+        if (result != BELAY_OK)
+            return result;
+        if (partition_must_wait(partition))
+            return FABRIC_AGAIN;
+    }
+    return BELAY_OK;
+}
+
+/* Do what the function wants, as another kind of operation. */
+static enum operation_outcome change_as_asked(struct partition *partition, struct operation *operation,
+                                              const struct copy_found *found, const void *value)
+{
+    operation->kind = operation->invoked->action == BELAY_ACTION_REMOVE ? OPERATION_REMOVE : OPERATION_PUT;
+    int status = keep_result(partition, operation);
+    enum operation_outcome outcome = status == FABRIC_AGAIN ? OPERATION_PARK
+                                     : status == BELAY_OK   ? change_key(partition, operation, value)
+                                                            : answer_only(partition, operation, status, found);
+    operation->kind = OPERATION_INVOKE;
+    return outcome;
+}
+
+/* @p found: the entry, which may have ended; @p present: it is there, and has not. If it is parked, all of this is done again, perhaps
+ * with another value. */
+static enum operation_outcome invoke(struct partition *partition, struct operation *operation, bool present,
+                                     bool ended, const struct copy_found *found)
+{
+    _Alignas(max_align_t) unsigned char value[BELAY_INVOKE_VALUE_MAX];
+    int status = function_apply(partition->copy, operation, present ? found : NULL, value);
+    if (status != BELAY_OK || operation->invoked->action == BELAY_ACTION_KEEP)
+        return ended ? expire_instead(partition, operation, status)
+                     : answer_only(partition, operation, status, found);
+    operation->ends_at = end_of(partition, operation, present ? found : NULL);
+    return change_as_asked(partition, operation, found, value);
 }
 
 enum operation_outcome operation_execute(struct partition *partition, struct operation *operation)
@@ -265,6 +322,8 @@ enum operation_outcome operation_execute(struct partition *partition, struct ope
         int looked = copy_find(partition->copy, operation->hash, operation->key, operation->key_length,
                                &found);
         present = looked == BELAY_OK && !expiry_is_over(found.ends_at);
+        if (operation->kind == OPERATION_INVOKE)
+            return invoke(partition, operation, present, present != (looked == BELAY_OK), &found);
         int status = check_condition(partition, operation, present, &found, &sum);
         if (status != BELAY_OK)
             return present == (looked == BELAY_OK) ? answer_only(partition, operation, status, &found)

@@ -8,6 +8,8 @@
 #define BELAY_OPERATION_H
 
 #include "cache/cache.h"
+#include "cache/function.h"
+#include "cache/wire.h"
 
 #define XXH_INLINE_ALL /* of short keys the call alone would cost as much as the hash */
 #include <xxhash.h>
@@ -20,7 +22,8 @@ enum operation_kind {
     OPERATION_FETCH_ADD,
     OPERATION_REMOVE,
     OPERATION_EXPIRE, /* remove it if its time is over; CONFLICT: it is not, or a transaction has the key */
-    OPERATION_KINDS
+    OPERATION_UPDATES, /* those above go as MESSAGE_UPDATE */
+    OPERATION_INVOKE = OPERATION_UPDATES
 };
 
 /* A status beside BELAY_ERR_*. */
@@ -30,21 +33,17 @@ enum {
     OPERATION_LOCKED = 4 /* a transaction has locked the key; answer.version names it */
 };
 
-struct operation_answer {
-    uint64_t version;   /* of the new entry */
-    int64_t old_number; /* FETCH_ADD */
-};
-
 struct operation {
     uint8_t kind;
     uint8_t sync;
     uint16_t key_length;
     uint32_t value_length;
-    const void *key, *value;
+    const void *key, *value; /* INVOKE: the argument */
     uint64_t hash;
     uint64_t expected; /* COMPARE_AND_SET: version */
     int64_t delta;     /* FETCH_ADD */
     uint64_t entry_at; /* a reservation filled with the value; 0: the value is in `value` */
+    struct invoked *invoked; /* INVOKE */
     struct copy_origin origin;
     uint64_t time_to_live_ms; /* 0: as the cache says; BELAY_NEVER_EXPIRES */
     uint64_t ends_at;         /* what that comes to, set when executed */

@@ -505,6 +505,7 @@ void registry_destroy(belay_node *node)
     sweep_destroy(node);
     staging_destroy(node);
     serve_free_requests(registry);
+    functions_destroy(&registry->functions);
     if (node->async)
         async_destroy(node);
     if (node->mirror)

@@ -33,6 +33,8 @@ struct request *request_new(struct partition *partition, int peer, const struct 
 void request_free(struct request *request)
 {
     free(request->bytes);
+    if (request->header.type == MESSAGE_INVOKE)
+        free(request->invoked.result);
     struct cache_registry *registry = request->partition->node->caches;
     if (registry->free_request_count >= REQUESTS_KEPT) {
         free(request);

@@ -31,6 +31,7 @@ struct request {
     bool was_parked;
     unsigned char *bytes; /* own copy of key and value; NULL: the message's */
     struct operation operation;
+    struct invoked invoked; /* of a MESSAGE_INVOKE; its result is the request's */
     struct request *next_free;
 };
 

@@ -19,7 +19,7 @@ static bool carries_value(const struct wire_update *wire)
 
 static bool update_valid(const struct wire_update *wire, size_t length)
 {
-    return wire->kind < OPERATION_KINDS && wire->sync >= BELAY_FULL_SYNC && wire->sync <= BELAY_FULL_ASYNC &&
+    return wire->kind < OPERATION_UPDATES && wire->sync >= BELAY_FULL_SYNC && wire->sync <= BELAY_FULL_ASYNC &&
            wire->key_length > 0 && wire->key_length <= BELAY_KEY_MAX &&
            wire->value_length <= BELAY_VALUE_MAX &&
            length == wire->key_length + (carries_value(wire) ? (size_t)wire->value_length : 0);
@@ -44,7 +44,7 @@ static void answer_update(struct request *request)
         FAULT_POINT("reply-before-sum"); /* to do these twice would show */
     if (operation->kind == OPERATION_COMPARE_AND_SET && operation->status == BELAY_OK)
         FAULT_POINT("reply-before-set");
-    node_answer(node, request->peer, &header, &part);
+    node_answer(node, request->peer, &header, &part, 1);
     FAULT_POINT("reply-after");
 }
 
@@ -55,7 +55,7 @@ static void answer_pending(struct operation *operation)
     request_free(request);
 }
 
-static bool attempt_update(struct parked *parked)
+bool serve_attempt(struct parked *parked)
 {
     struct request *request = (struct request *)parked;
     if (request_is_ahead(request))
@@ -64,7 +64,7 @@ static bool attempt_update(struct parked *parked)
     if (outcome == OPERATION_PARK)
         return false;
     if (outcome == OPERATION_EXECUTED)
-        answer_pending(&request->operation);
+        request->operation.finished(&request->operation);
     return true;
 }
 
@@ -114,7 +114,7 @@ static int handle_update(belay_node *node, int peer, const struct message_header
         request_refuse(node, peer, header, status);
         return BELAY_OK;
     }
-    request->parked.attempt = attempt_update;
+    request->parked.attempt = serve_attempt;
     request->wire.update = wire;
     request->key = key;
     request->key_length = wire.key_length;
@@ -128,6 +128,7 @@ static int handle_update(belay_node *node, int peer, const struct message_header
 void serve_register(belay_node *node)
 {
     node_handle(node, MESSAGE_UPDATE, handle_update);
+    serve_invoke_register(node);
     serve_reads_register(node);
     serve_large_register(node);
     serve_whole_register(node);

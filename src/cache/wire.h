@@ -18,6 +18,11 @@ enum wire_flags {
     WIRE_TIMED = 4     /* with the last part; in MESSAGE_RESERVE: its update will be */
 };
 
+struct operation_answer {
+    uint64_t version;   /* of the new entry */
+    int64_t old_number; /* FETCH_ADD */
+};
+
 struct wire_update {
     uint8_t kind, sync;
     uint16_t key_length;
@@ -37,6 +42,24 @@ static inline size_t wire_update_size(uint8_t flags)
         return offsetof(struct wire_update, argument);
     return flags & WIRE_TIMED ? sizeof(struct wire_update) : offsetof(struct wire_update, time_to_live_ms);
 }
+
+/* MESSAGE_INVOKE; then the function's name, key and argument. header.flags: WIRE_REPEATED. Answer: struct wire_invoked, then the
+ * result; with TRUNCATED only the length that it would have. */
+struct wire_invoke {
+    uint8_t sync, name_length;
+    uint16_t key_length;
+    uint32_t argument_length, result_capacity;
+    uint32_t number; /* as of an update */
+};
+
+struct wire_invoked {
+    struct operation_answer answer;
+    uint32_t result_length, reserved;
+};
+_Static_assert(sizeof(struct message_header) + sizeof(struct wire_invoke) + BELAY_FUNCTION_NAME_MAX +
+                       BELAY_KEY_MAX + BELAY_INVOKE_ARGUMENT_MAX <=
+                   FABRIC_MESSAGE_MAX,
+               "an invocation is one message");
 
 /* MESSAGE_GET; then the key. Answer: struct wire_value, then up to `wanted` bytes of the value from `from` on. */
 struct wire_get {

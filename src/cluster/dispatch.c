@@ -191,9 +191,10 @@ int node_send(belay_node *node, int peer, const struct message_header *header, c
     return fabric_send(node->fabric, peer, all, count + 1, flags);
 }
 
-void node_answer(belay_node *node, int peer, const struct message_header *header, const struct iovec *body)
+void node_answer(belay_node *node, int peer, const struct message_header *header, const struct iovec *parts,
+                 int count)
 {
-    node_send(node, peer, header, body, 1, FABRIC_QUEUE | (header->call & CALL_AWAITED ? FABRIC_AWAITED : 0));
+    node_send(node, peer, header, parts, count, FABRIC_QUEUE | (header->call & CALL_AWAITED ? FABRIC_AWAITED : 0));
 }
 
 void node_reply(belay_node *node, int peer, uint32_t call, int status, const void *body, size_t length)
@@ -203,5 +204,5 @@ void node_reply(belay_node *node, int peer, uint32_t call, int status, const voi
     struct message_header header = {
         .type = MESSAGE_REPLY, .call = call, .status = status, .view = node->view->number};
     struct iovec part = part_of(body, length);
-    node_answer(node, peer, &header, &part);
+    node_answer(node, peer, &header, &part, 1);
 }

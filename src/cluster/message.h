@@ -35,6 +35,7 @@ enum message_type {
     MESSAGE_CACHE_READY,   /* call: the sender's copies stand; answered when all servers' do */
     MESSAGE_CACHE_STANDS,  /* to a new coordinator: what the former one has told the sender of a cache */
     MESSAGE_UPDATE,        /* call, or without a call number an asynchronous update */
+    MESSAGE_INVOKE,        /* call: apply a function */
     MESSAGE_GET,           /* call: read at the primary */
     MESSAGE_RESERVE,       /* call: space for a large value */
     MESSAGE_MAP,           /* call: where more of a reservation lies */

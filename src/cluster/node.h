@@ -159,7 +159,8 @@ int node_send(belay_node *node, int peer, const struct message_header *header, c
 
 /* Answer a call; never fails for lack of room (a lost peer needs no answer). */
 void node_reply(belay_node *node, int peer, uint32_t call, int status, const void *body, size_t length);
-void node_answer(belay_node *node, int peer, const struct message_header *header, const struct iovec *body);
+void node_answer(belay_node *node, int peer, const struct message_header *header, const struct iovec *parts,
+                 int count);
 
 /* Register @p call and send its message, waiting for room until the deadline. For callers, not for handlers.
  * On failure the call is not registered. */

@@ -183,6 +183,27 @@ int copy_remove(copy *c, uint64_t hash, const void *key, size_t key_length, stru
     return BELAY_OK;
 }
 
+int copy_result(copy *c, struct copy_origin origin, const void *result, size_t length,
+                struct copy_change *change)
+{
+    size_t bytes = entry_size(0, length);
+    struct log_place place;
+    int planned = log_plan(c, bytes, &place);
+    if (planned != BELAY_OK)
+        return planned;
+    uint64_t entry_at = log_take(c, &place, bytes);
+    struct entry_draft draft = {.version = ++c->version,
+                                .value = result,
+                                .value_length = (uint32_t)length,
+                                .kind = ENTRY_RESULT,
+                                .origin = origin};
+    entry_write(c, entry_at, &draft);
+    change_begin(change, c->version);
+    change_entry(c, change, &place, entry_at, bytes);
+    log_dead(c, entry_at, bytes);
+    return BELAY_OK;
+}
+
 /* ---- Publishing ---- */
 
 void change_entry_dead(copy *c, uint64_t entry_at)

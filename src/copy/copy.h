@@ -137,6 +137,13 @@ int copy_remove(copy *c, uint64_t hash, const void *key, size_t key_length, stru
                 struct copy_change *change);
 
 /*
+ * Stage what a function gave, for the caller to find if this primary dies before it could answer; the change itself is staged
+ * behind it. Without a slot: publish it at once. @p length: up to BELAY_INVOKE_RESULT_MAX. @return BELAY_OK, COPY_NEEDS_SEGMENTS.
+ */
+int copy_result(copy *c, struct copy_origin origin, const void *result, size_t length,
+                struct copy_change *change);
+
+/*
  * Large values are filled in place by whoever writes them (possibly another node, one-sided): reserve the entry, fill the
  * value at *value_at, commit. A reservation's header is an effect too (log scans must get past it): push it. @p client: who
  * will fill it, as in struct copy_origin. @p ends: with room for the time when it ends.
@@ -245,7 +252,11 @@ struct copy_applied {
     uint32_t client, number;
     uint64_t version; /* of its entry */
     int64_t value;    /* of an entry whose value has 8 bytes */
+    uint64_t result_version, result_at; /* of the entry with its result; 0: there is none */
 };
+
+/* Copy the result that was kept of it, up to @p capacity bytes. @return its length. */
+size_t copy_applied_result(const copy *c, const struct copy_applied *applied, void *buffer, size_t capacity);
 
 /* Was this request applied before the copy was rebuilt? NULL: it was not, or long ago. */
 const struct copy_applied *copy_applied_find(const copy *c, struct copy_origin origin);

@@ -203,6 +203,7 @@ static bool lengths_fit(const struct entry_header *header)
     case ENTRY_REMOVE:
         return header->key_length >= 1 && header->key_length <= BELAY_KEY_MAX && header->value_length == 0;
     case ENTRY_CLEAR: return header->key_length == 0 && header->value_length == 0;
+    case ENTRY_RESULT: return header->key_length == 0 && header->value_length <= BELAY_INVOKE_RESULT_MAX;
     default: return false;
     }
 }

@@ -93,7 +93,8 @@ enum entry_kind {
     ENTRY_REMOVE,   /* a tombstone: key only */
     ENTRY_CLEAR,    /* everything with a lower version is gone: no key, no value */
     ENTRY_RESERVED, /* space being filled by a caller; lengths are valid, nothing else */
-    ENTRY_DEAD      /* a reservation that was given up */
+    ENTRY_DEAD,     /* a reservation that was given up */
+    ENTRY_RESULT    /* what a function gave that was applied for (client, number), whose change follows: no key */
 };
 
 enum entry_flags {

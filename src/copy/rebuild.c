@@ -19,7 +19,7 @@
 /* An entry of the log. */
 struct found {
     uint64_t version, entry_at, hash;
-    bool moved;      /* says that there was such a version; the slot points to it or has gone on */
+    bool moved; /* or a result: says that there was such a version; a slot points to it, has gone on, or never did */
     bool superseded; /* by a newer change of its key, or a clear */
 };
 
@@ -221,7 +221,9 @@ static void note_entry(struct rebuilding *r, uint64_t entry_at, const struct ent
 {
     copy *c = r->c;
     bool moved = header->flags & ENTRY_MOVED;
-    bool change = header->kind == ENTRY_VALUE || header->kind == ENTRY_REMOVE || header->kind == ENTRY_CLEAR;
+    bool result = header->kind == ENTRY_RESULT;
+    bool change = header->kind == ENTRY_VALUE || header->kind == ENTRY_REMOVE ||
+                  header->kind == ENTRY_CLEAR || result;
     /* c->version is at least that of all slots by now; older entries need not be looked at closely. */
     if (!change || header->version + COPY_UNSLOTTED_MAX <= c->version)
         return;
@@ -231,7 +233,7 @@ static void note_entry(struct rebuilding *r, uint64_t entry_at, const struct ent
         return;
     struct found *found = &r->newest[header->version % COPY_UNSLOTTED_MAX];
     if (header->version > found->version || (header->version == found->version && found->moved))
-        *found = (struct found){.version = header->version, .entry_at = entry_at, .moved = moved};
+        *found = (struct found){.version = header->version, .entry_at = entry_at, .moved = moved || result};
     if (header->version > c->version)
         c->version = header->version;
 }

@@ -39,7 +39,7 @@ check_PROGRAMS += tests/mpi/low_memlock
 tests_mpi_low_memlock_LDADD = $(TEST_LIBS)
 
 check_PROGRAMS += tests/mpi/operations/operations
-tests_mpi_operations_operations_SOURCES = tests/mpi/operations/arguments.c tests/mpi/operations/iteration.c \
+tests_mpi_operations_operations_SOURCES = tests/mpi/operations/arguments.c tests/mpi/operations/functions.c tests/mpi/operations/iteration.c \
     tests/mpi/operations/loading.c tests/mpi/operations/many_keys.c tests/mpi/operations/one_key.c tests/mpi/operations/operations.c \
     tests/mpi/operations/operations.h tests/mpi/operations/placement.c tests/mpi/operations/requests.c \
     tests/mpi/operations/sharing.c tests/mpi/operations/sizes.c tests/mpi/operations/stats.c

@@ -130,6 +130,7 @@ static void test_cache(const struct subject *s, bool brief)
     test_clear(s);
     test_overrides(s, brief);
     test_loading(s);
+    test_functions(s);
     test_sharing(s);
     test_arguments(s);
     settle(s);
@@ -188,6 +189,7 @@ int main(int argc, char **argv)
     test_texts();
     belay_node *node = job_open(&(belay_config){
         .arena_size = 256ull << 20, .role = job.rank < servers ? BELAY_ROLE_SERVER : BELAY_ROLE_CLIENT});
+    register_functions(node, &job);
     test_cache_configurations(node);
     for (size_t i = first; i < COUNT(configs); i += step) {
         subjects[i] = subject_of(&job, node, &configs[i], servers);

@@ -40,6 +40,8 @@ void test_sizes(const struct subject *s, size_t longest);
 void test_many_keys(const struct subject *s, const belay_write_options *options);
 void test_loading(const struct subject *s);
 void test_requests(const struct subject *s, const belay_write_options *options);
+void register_functions(belay_node *node, const struct job *job);
+void test_functions(const struct subject *s);
 void test_sharing(const struct subject *s);
 void test_iteration(const struct subject *s);
 void test_clear(const struct subject *s);
