@@ -218,9 +218,8 @@ static void answer_again(struct partition *partition, struct operation *operatio
         operation_abandon(partition, operation->entry_at);
     operation->status = BELAY_OK;
     if (operation->kind == OPERATION_INVOKE)
-        operation->invoked->result_length = copy_applied_result(partition->copy, applied,
-                                                                operation->invoked->result,
-                                                                operation->invoked->result_capacity);
+        operation->invoked->result_length = copy_applied_result(
+            partition->copy, applied, operation->invoked->result, operation->invoked->result_capacity);
     operation->answer.version = applied->version;
     operation->answer.old_number = (int64_t)((uint64_t)applied->value - (uint64_t)operation->delta);
 }

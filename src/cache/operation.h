@@ -40,9 +40,9 @@ struct operation {
     uint32_t value_length;
     const void *key, *value; /* INVOKE: the argument */
     uint64_t hash;
-    uint64_t expected; /* COMPARE_AND_SET: version */
-    int64_t delta;     /* FETCH_ADD */
-    uint64_t entry_at; /* a reservation filled with the value; 0: the value is in `value` */
+    uint64_t expected;       /* COMPARE_AND_SET: version */
+    int64_t delta;           /* FETCH_ADD */
+    uint64_t entry_at;       /* a reservation filled with the value; 0: the value is in `value` */
     struct invoked *invoked; /* INVOKE */
     struct copy_origin origin;
     uint64_t time_to_live_ms; /* 0: as the cache says; BELAY_NEVER_EXPIRES */

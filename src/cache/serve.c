@@ -19,8 +19,8 @@ static bool carries_value(const struct wire_update *wire)
 
 static bool update_valid(const struct wire_update *wire, size_t length)
 {
-    return wire->kind < OPERATION_UPDATES && wire->sync >= BELAY_FULL_SYNC && wire->sync <= BELAY_FULL_ASYNC &&
-           wire->key_length > 0 && wire->key_length <= BELAY_KEY_MAX &&
+    return wire->kind < OPERATION_UPDATES && wire->sync >= BELAY_FULL_SYNC &&
+           wire->sync <= BELAY_FULL_ASYNC && wire->key_length > 0 && wire->key_length <= BELAY_KEY_MAX &&
            wire->value_length <= BELAY_VALUE_MAX &&
            length == wire->key_length + (carries_value(wire) ? (size_t)wire->value_length : 0);
 }

@@ -40,18 +40,17 @@ static void answer(struct operation *operation)
 static void prepare(struct request *request, const struct wire_invoke *wire)
 {
     struct operation *operation = &request->operation;
-    *operation = (struct operation){
-        .kind = OPERATION_INVOKE,
-        .sync = wire->sync,
-        .key_length = wire->key_length,
-        .key = request->key,
-        .value = request->value,
-        .hash = request->hash,
-        .repeated = request->header.flags & WIRE_REPEATED,
-        .origin = {.client = (uint32_t)request->peer + 1, .number = wire->number},
-        .failures_seen = PROVISION_NEVER_FAILED,
-        .invoked = &request->invoked,
-        .finished = answer};
+    *operation = (struct operation){.kind = OPERATION_INVOKE,
+                                    .sync = wire->sync,
+                                    .key_length = wire->key_length,
+                                    .key = request->key,
+                                    .value = request->value,
+                                    .hash = request->hash,
+                                    .repeated = request->header.flags & WIRE_REPEATED,
+                                    .origin = {.client = (uint32_t)request->peer + 1, .number = wire->number},
+                                    .failures_seen = PROVISION_NEVER_FAILED,
+                                    .invoked = &request->invoked,
+                                    .finished = answer};
 }
 
 /* @return NULL: no memory, or no such cache; *status says which. */

@@ -194,7 +194,8 @@ int node_send(belay_node *node, int peer, const struct message_header *header, c
 void node_answer(belay_node *node, int peer, const struct message_header *header, const struct iovec *parts,
                  int count)
 {
-    node_send(node, peer, header, parts, count, FABRIC_QUEUE | (header->call & CALL_AWAITED ? FABRIC_AWAITED : 0));
+    node_send(node, peer, header, parts, count,
+              FABRIC_QUEUE | (header->call & CALL_AWAITED ? FABRIC_AWAITED : 0));
 }
 
 void node_reply(belay_node *node, int peer, uint32_t call, int status, const void *body, size_t length)

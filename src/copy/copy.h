@@ -250,8 +250,8 @@ void copy_mirror(copy *c);
 /* A request that the log of a rebuilt copy tells of. */
 struct copy_applied {
     uint32_t client, number;
-    uint64_t version; /* of its entry */
-    int64_t value;    /* of an entry whose value has 8 bytes */
+    uint64_t version;                   /* of its entry */
+    int64_t value;                      /* of an entry whose value has 8 bytes */
     uint64_t result_version, result_at; /* of the entry with its result; 0: there is none */
 };
 

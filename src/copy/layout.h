@@ -94,7 +94,7 @@ enum entry_kind {
     ENTRY_CLEAR,    /* everything with a lower version is gone: no key, no value */
     ENTRY_RESERVED, /* space being filled by a caller; lengths are valid, nothing else */
     ENTRY_DEAD,     /* a reservation that was given up */
-    ENTRY_RESULT    /* what a function gave that was applied for (client, number), whose change follows: no key */
+    ENTRY_RESULT /* what a function gave that was applied for (client, number), whose change follows: no key */
 };
 
 enum entry_flags {

@@ -19,7 +19,8 @@
 /* An entry of the log. */
 struct found {
     uint64_t version, entry_at, hash;
-    bool moved; /* or a result: says that there was such a version; a slot points to it, has gone on, or never did */
+    bool
+        moved; /* or a result: says that there was such a version; a slot points to it, has gone on, or never did */
     bool superseded; /* by a newer change of its key, or a clear */
 };
 

@@ -28,7 +28,8 @@ struct extent {
 
 /* What a thread with FULL_SYNC does. */
 struct writer_notes {
-    struct extent adds, sets;       /* of its own counters, by fetch_add and by compare_and_set */
+    struct extent adds, sets,
+        applied; /* of its own counters, by fetch_add, by compare_and_set and by a function */
     struct extent values[OWN_KEYS]; /* sequence of the values of its own keys */
     _Atomic size_t count;
     struct history_operation records[RECORDS];

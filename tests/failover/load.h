@@ -38,7 +38,14 @@ struct worker {
 
 /* ---- Keys: every user has numbers of its own ---- */
 
-enum own_key { OWN_ADDS, OWN_SETS, OWN_VALUES, OWN_RELAXED = OWN_VALUES + OWN_KEYS, OWN_SPAN = 128 };
+enum own_key {
+    OWN_ADDS,
+    OWN_SETS,
+    OWN_APPLIED,
+    OWN_VALUES,
+    OWN_RELAXED = OWN_VALUES + OWN_KEYS,
+    OWN_SPAN = 128
+};
 
 static inline uint64_t own_key(int rank, unsigned thread, unsigned which)
 {
@@ -53,6 +60,9 @@ void hot_choose(unsigned group);
 bool hot_step(struct worker *w);
 /* Read every hot key, recorded: with nobody else at work, their last values. */
 void hot_read_all(struct worker *w);
+
+/* Functions that the work applies: before it begins. */
+void own_register(belay_node *node);
 
 /* A write to what this thread alone writes, with FULL_SYNC. */
 void own_step(struct worker *w);

@@ -53,6 +53,55 @@ static void set(struct worker *w, struct extent *extent)
         end(extent);
 }
 
+/* Is the counter's key absent when it has this number? The function removes it then. */
+static bool is_absent(uint64_t number)
+{
+    enum { PERIOD = 7 };
+    return number % PERIOD == 0;
+}
+
+static uint64_t told(uint64_t number, bool absent)
+{
+    return number | (uint64_t)absent << 63;
+}
+
+/* Count up. The result is the old number and whether the key was absent, many times: an application too many gives another one. */
+static belay_action count(belay_invocation *in, void *context)
+{
+    uint64_t *number = in->value;
+    bool absent = in->value_length == BELAY_NO_VALUE;
+    (void)context;
+    if (absent)
+        memcpy(number, in->argument.data, sizeof *number);
+    uint64_t result = told(*number, absent);
+    for (size_t at = 0; at + sizeof result <= in->result_capacity; at += sizeof result)
+        memcpy((unsigned char *)in->result + at, &result, sizeof result);
+    in->result_length = in->result_capacity;
+    in->value_length = sizeof *number;
+    return is_absent(++*number) ? BELAY_ACTION_REMOVE : BELAY_ACTION_SET;
+}
+
+void own_register(belay_node *node)
+{
+    CHECK_OK(belay_function_register(node, "count", count, NULL));
+}
+
+static void apply(struct worker *w, struct extent *extent)
+{
+    struct key key;
+    uint64_t numbers[64], number = atomic_load(&extent->done), expected = told(number, is_absent(number));
+    size_t length = 0, room = 1 + number % (sizeof numbers / sizeof *numbers);
+    key_make(own_key(w->load->job->rank, w->thread, OWN_APPLIED), &key);
+    begin(extent);
+    if (!CHECK_OK(belay_invoke(w->load->caches[CACHE_FULL_SYNC], key.bytes, key.length, "count", &number,
+                               sizeof number, NULL, numbers, room * sizeof *numbers, &length)))
+        return;
+    CHECK(length == room * sizeof *numbers && numbers[0] == expected && numbers[room - 1] == expected,
+          "own function %d.%u gave %zu bytes, %llx, not %llx", w->load->job->rank, w->thread, length,
+          (unsigned long long)numbers[0], (unsigned long long)expected);
+    end(extent);
+}
+
 static void put(struct worker *w, struct writer_notes *notes)
 {
     unsigned which = (unsigned)random_below(&w->random, OWN_KEYS);
@@ -71,9 +120,10 @@ static void put(struct worker *w, struct writer_notes *notes)
 void own_step(struct worker *w)
 {
     struct writer_notes *notes = notes_of(w);
-    switch (random_below(&w->random, 3)) {
+    switch (random_below(&w->random, 4)) {
     case 0: add(w, &notes->adds); break;
     case 1: set(w, &notes->sets); break;
+    case 2: apply(w, &notes->applied); break;
     default: put(w, notes); break;
     }
 }
@@ -118,6 +168,15 @@ uint64_t read_sequence(const struct load *load, enum load_cache cache, uint64_t 
     return origin.sequence;
 }
 
+static void check_applied(const struct load *load, int rank, unsigned thread, const struct extent *extent)
+{
+    uint64_t done = atomic_load(&extent->done), begun = atomic_load(&extent->begun);
+    uint64_t found = read_number(load, own_key(rank, thread, OWN_APPLIED));
+    if (found == 0 && (is_absent(done) || is_absent(begun)))
+        return;
+    check_extent("applied", rank, thread, extent, found);
+}
+
 void check_own(struct load *load)
 {
     uint64_t acknowledged = 0;
@@ -128,7 +187,8 @@ void check_own(struct load *load)
                          read_number(load, own_key(rank, thread, OWN_ADDS)));
             check_extent("number", rank, thread, &notes->sets,
                          read_number(load, own_key(rank, thread, OWN_SETS)));
-            acknowledged += notes->adds.done + notes->sets.done;
+            check_applied(load, rank, thread, &notes->applied);
+            acknowledged += notes->adds.done + notes->sets.done + notes->applied.done;
             for (unsigned i = 0; i < OWN_KEYS; ++i) {
                 uint64_t key = own_key(rank, thread, OWN_VALUES + i);
                 check_extent("value", rank, thread, &notes->values[i],

@@ -290,6 +290,7 @@ int main(int argc, char **argv)
     load.board = board_open(&job);
     load.node = job_open(&(belay_config){
         .arena_size = 48ull << 20, .segment_size = 16 << 10, .failure_timeout_ms = plan.timeout_ms});
+    own_register(load.node);
     CHECK_OK(belay_on_event(load.node, take_event, &told));
     open_caches(&load, &plan);
     job_barrier(); /* the last use of MPI */

@@ -186,8 +186,8 @@ static void test_lengths(const struct subject *s)
         value[i] = (char)(i * 7 % 251);
     memset(argument, 'a', sizeof argument);
     CHECK_OK(belay_put(s->cache, key.bytes, key.length, value, BELAY_INVOKE_RESULT_MAX, NULL));
-    CHECK_OK(belay_invoke(s->cache, key.bytes, key.length, "append", argument, BELAY_INVOKE_ARGUMENT_MAX, NULL,
-                          result, sizeof result, &length));
+    CHECK_OK(belay_invoke(s->cache, key.bytes, key.length, "append", argument, BELAY_INVOKE_ARGUMENT_MAX,
+                          NULL, result, sizeof result, &length));
     CHECK(length == BELAY_INVOKE_RESULT_MAX && memcmp(result, value, length) == 0, "a result of %zu bytes",
           length);
     CHECK_RESULT(belay_invoke(s->cache, key.bytes, key.length, "append", argument, 1, NULL, result,
@@ -199,19 +199,19 @@ static void test_lengths(const struct subject *s)
     CHECK_OK(belay_put(s->cache, key.bytes, key.length, value, held, NULL));
     CHECK_RESULT(belay_invoke(s->cache, key.bytes, key.length, "append", argument, 1, NULL, NULL, 0, &length),
                  BELAY_ERR_TRUNCATED);
-    CHECK_OK(belay_invoke(s->cache, key.bytes, key.length, "keep", NULL, 0, NULL, &length, sizeof length,
-                          NULL));
+    CHECK_OK(
+        belay_invoke(s->cache, key.bytes, key.length, "keep", NULL, 0, NULL, &length, sizeof length, NULL));
     CHECK(length == held, "a value of %zu bytes", length);
     CHECK_OK(belay_put(s->cache, key.bytes, key.length, value, BELAY_INVOKE_VALUE_MAX, NULL));
-    CHECK_OK(belay_invoke(s->cache, key.bytes, key.length, "keep", NULL, 0, NULL, &length, sizeof length,
-                          NULL));
+    CHECK_OK(
+        belay_invoke(s->cache, key.bytes, key.length, "keep", NULL, 0, NULL, &length, sizeof length, NULL));
     CHECK_OK(belay_get(s->cache, key.bytes, key.length, expected, sizeof expected, &length));
     CHECK(length == BELAY_INVOKE_VALUE_MAX && memcmp(expected, value, length) == 0,
           "a function that keeps changed the value");
     CHECK_OK(belay_put(s->cache, key.bytes, key.length, value, sizeof value, NULL));
-    CHECK_RESULT(belay_invoke(s->cache, key.bytes, key.length, "keep", NULL, 0, NULL, &length, sizeof length,
-                              NULL),
-                 BELAY_ERR_TOO_LARGE);
+    CHECK_RESULT(
+        belay_invoke(s->cache, key.bytes, key.length, "keep", NULL, 0, NULL, &length, sizeof length, NULL),
+        BELAY_ERR_TOO_LARGE);
     CHECK_OK(belay_remove(s->cache, key.bytes, key.length, NULL));
 }
 
@@ -243,8 +243,10 @@ static void test_refused(const struct subject *s)
     CHECK_RESULT(apply(s, &key, "", "", NULL, buffer, sizeof buffer, &length), BELAY_ERR_INVALID);
     CHECK_RESULT(apply(s, &key, NULL, "", NULL, buffer, sizeof buffer, &length), BELAY_ERR_INVALID);
     CHECK_RESULT(apply(s, &key, "keep", "", NULL, NULL, 1, &length), BELAY_ERR_INVALID);
-    CHECK_RESULT(belay_invoke(s->cache, NULL, 1, "keep", NULL, 0, NULL, buffer, 8, &length), BELAY_ERR_INVALID);
-    CHECK_RESULT(belay_invoke(s->cache, "k", 1, "keep", NULL, 1, NULL, buffer, 8, &length), BELAY_ERR_INVALID);
+    CHECK_RESULT(belay_invoke(s->cache, NULL, 1, "keep", NULL, 0, NULL, buffer, 8, &length),
+                 BELAY_ERR_INVALID);
+    CHECK_RESULT(belay_invoke(s->cache, "k", 1, "keep", NULL, 1, NULL, buffer, 8, &length),
+                 BELAY_ERR_INVALID);
     CHECK_RESULT(belay_invoke(NULL, "k", 1, "keep", NULL, 0, NULL, buffer, 8, &length), BELAY_ERR_INVALID);
     CHECK_RESULT(belay_invoke_nb(s->cache, "k", 1, "keep", NULL, 0, NULL, buffer, 8, &length, NULL),
                  BELAY_ERR_INVALID);
@@ -268,8 +270,8 @@ static void test_shared_counter(const struct subject *s, const belay_write_optio
         uint64_t first, last;
         memcpy(&first, results[i], sizeof first);
         memcpy(&last, results[i] + LONG_RESULT - sizeof last, sizeof last);
-        CHECK(lengths[i] == LONG_RESULT && first == last && first < total, "%zu bytes, %llu, %llu", lengths[i],
-              (unsigned long long)first, (unsigned long long)last);
+        CHECK(lengths[i] == LONG_RESULT && first == last && first < total, "%zu bytes, %llu, %llu",
+              lengths[i], (unsigned long long)first, (unsigned long long)last);
         sum += first;
     }
     sum = job_sum(sum);
