@@ -42,19 +42,20 @@ extern "C" {
 
 /* ---- Limits -------------------------------------------------------------------------------------------------- */
 
-#define BELAY_KEY_MAX        4096u                 /**< bytes of the longest key; the shortest has 1 */
-#define BELAY_VALUE_MAX      (1024u * 1024 * 1024) /**< bytes of the longest value; the shortest has 0 */
-#define BELAY_CACHE_NAME_MAX 63u                   /**< characters of the longest cache name */
-#define BELAY_CACHES_MAX     64u                   /**< caches open in one job */
-#define BELAY_PARTITIONS_MAX 65536u                /**< partitions of one cache */
-#define BELAY_BACKUPS_MAX    15u                   /**< backup copies of a PARTITIONED cache */
-#define BELAY_NODES_MAX      4096u                 /**< nodes of one job */
-#define BELAY_TX_KEYS_MAX    4096u                 /**< keys that one transaction reads or writes */
-#define BELAY_TX_BYTES_MAX   1048576u /**< bytes of keys and values that one transaction writes */
-#define BELAY_FUNCTION_NAME_MAX   63u    /**< characters of the longest name of a function */
-#define BELAY_INVOKE_VALUE_MAX    65536u /**< bytes of the longest value that a function is applied to, or sets */
-#define BELAY_INVOKE_ARGUMENT_MAX 3072u  /**< bytes of the longest argument of a function */
-#define BELAY_INVOKE_RESULT_MAX   4096u  /**< bytes of the longest result of a function */
+#define BELAY_KEY_MAX           4096u                 /**< bytes of the longest key; the shortest has 1 */
+#define BELAY_VALUE_MAX         (1024u * 1024 * 1024) /**< bytes of the longest value; the shortest has 0 */
+#define BELAY_CACHE_NAME_MAX    63u                   /**< characters of the longest cache name */
+#define BELAY_CACHES_MAX        64u                   /**< caches open in one job */
+#define BELAY_PARTITIONS_MAX    65536u                /**< partitions of one cache */
+#define BELAY_BACKUPS_MAX       15u                   /**< backup copies of a PARTITIONED cache */
+#define BELAY_NODES_MAX         4096u                 /**< nodes of one job */
+#define BELAY_TX_KEYS_MAX       4096u                 /**< keys that one transaction reads or writes */
+#define BELAY_TX_BYTES_MAX      1048576u /**< bytes of keys and values that one transaction writes */
+#define BELAY_FUNCTION_NAME_MAX 63u      /**< characters of the longest name of a function */
+#define BELAY_INVOKE_VALUE_MAX                                                                               \
+    65536u /**< bytes of the longest value that a function is applied to, or sets */
+#define BELAY_INVOKE_ARGUMENT_MAX 3072u /**< bytes of the longest argument of a function */
+#define BELAY_INVOKE_RESULT_MAX   4096u /**< bytes of the longest result of a function */
 
 /* ---- Results ------------------------------------------------------------------------------------------------- */
 
@@ -85,7 +86,8 @@ enum belay_result {
     BELAY_ERR_SYSTEM = -22,    /**< a system call failed; the message has its name and errno */
     BELAY_ERR_DIFFERS = -23,   /**< belay_verify: copies differ; the report lists where */
     BELAY_ERR_EXCLUDED = -24,  /**< this node was left out of the job: the others took it for dead */
-    BELAY_ERR_NO_FUNCTION = -25 /**< belay_invoke: no function of this name is registered at the key's primary */
+    BELAY_ERR_NO_FUNCTION =
+        -25 /**< belay_invoke: no function of this name is registered at the key's primary */
 };
 
 /** The constant text of a result code, for example "BELAY_ERR_NO_SPACE: an arena is full". Never NULL. */
@@ -362,19 +364,23 @@ typedef enum belay_action {
 /** One application of a function to one key. What the pointers point to is valid during the call. */
 typedef struct belay_invocation {
     belay_bytes key, argument;
-    void *value; /**< a copy of the value, aligned for any type, to be changed in place; room for BELAY_INVOKE_VALUE_MAX bytes */
-    size_t value_length;    /**< of the value; BELAY_NO_VALUE: there is none. With SET: of the new one */
-    void *result;           /**< room for the caller's result */
-    size_t result_capacity; /**< as large as the caller's buffer, at most BELAY_INVOKE_RESULT_MAX */
-    size_t result_length;   /**< 0 before; set it to the length of the result */
+    void *
+        value; /**< a copy of the value, aligned for any type, to be changed in place; room for BELAY_INVOKE_VALUE_MAX bytes */
+    size_t value_length; /**< of the value; BELAY_NO_VALUE: there is none. With SET: of the new one */
+    void *
+        result; /**< room for BELAY_INVOKE_RESULT_MAX bytes, aligned for any type, whatever the caller takes */
+    size_t
+        result_capacity; /**< what the caller takes: with a longer result it gets TRUNCATED, and nothing is changed */
+    size_t result_length; /**< 0 before; set it to the length of the result */
 } belay_invocation;
 
 /**
  * Applied at the primary, with nothing else done to the partition meanwhile: it must be short (other keys wait), and must not call
  * Belay (its calls give BELAY_ERR_INVALID). What it does must follow from key, value and argument alone: it may be called more than
  * once for one belay_invoke(), in which case the last call counts, and it must have no other effect. It may run in any thread.
+ * @return a belay_action; anything else is INVALID.
  */
-typedef belay_action (*belay_function)(belay_invocation *invocation, void *context);
+typedef int (*belay_function)(belay_invocation *invocation, void *context);
 
 /**
  * Give a function a name, under which belay_invoke() finds it. To be done on every server that may be a key's primary, best right

@@ -13,7 +13,7 @@ static int request_new(const char *call, belay_request **request, struct belay_r
     *out = malloc(sizeof **out);
     if (!*out)
         return log_error(BELAY_ERR_NO_MEMORY, "%s: no memory for a request", call);
-    (*out)->invoked.name = NULL;
+    (*out)->invoked.name[0] = '\0';
     return BELAY_OK;
 }
 
@@ -104,7 +104,7 @@ int belay_wait(belay_request **request)
     result = client_finish(*request);
     if (result == BELAY_OK && (*request)->old_number)
         *(*request)->old_number = (*request)->operation.answer.old_number;
-    if ((*request)->invoked.name)
+    if ((*request)->invoked.name[0])
         result = client_invoked(*request, result, (*request)->value_length);
     free(*request);
     *request = NULL;

@@ -10,10 +10,9 @@ void client_invocation(struct belay_request *request, const void *key, size_t ke
 {
     client_operation(request, OPERATION_INVOKE, key, key_length, argument->iov_base, 0);
     size_t capacity = result->iov_len < BELAY_INVOKE_RESULT_MAX ? result->iov_len : BELAY_INVOKE_RESULT_MAX;
-    request->invoked = (struct invoked){.name = function,
-                                        .argument_length = argument->iov_len,
-                                        .result = result->iov_base,
-                                        .result_capacity = capacity};
+    request->invoked = (struct invoked){
+        .argument_length = argument->iov_len, .result = result->iov_base, .result_capacity = capacity};
+    memcpy(request->invoked.name, function, strlen(function));
     request->operation.invoked = &request->invoked;
 }
 

@@ -54,8 +54,7 @@ void functions_destroy(struct functions *functions)
 
 /* ---- Running ---- */
 
-static int check_outcome(const struct function *function, const belay_invocation *invocation,
-                         belay_action action)
+static int check_outcome(const struct function *function, const belay_invocation *invocation, int action)
 {
     int length = (int)function->name_length;
     if (invocation->result_length > invocation->result_capacity)
@@ -63,7 +62,7 @@ static int check_outcome(const struct function *function, const belay_invocation
                          length, function->name, invocation->result_length, invocation->result_capacity);
     if ((unsigned)action > BELAY_ACTION_REMOVE)
         return log_quiet(BELAY_ERR_INVALID, "the function %.*s returned %d, which is no belay_action", length,
-                         function->name, (int)action);
+                         function->name, action);
     if (action != BELAY_ACTION_SET || invocation->value_length <= BELAY_INVOKE_VALUE_MAX)
         return BELAY_OK;
     if (invocation->value_length == BELAY_NO_VALUE)
@@ -78,11 +77,12 @@ int function_apply(const struct copy *held, struct operation *operation, const s
 {
     struct invoked *invoked = operation->invoked;
     const struct function *function = invoked->function;
+    _Alignas(max_align_t) unsigned char result[BELAY_INVOKE_RESULT_MAX];
     belay_invocation invocation = {.key = {operation->key, operation->key_length},
                                    .argument = {operation->value, invoked->argument_length},
                                    .value = value,
                                    .value_length = found ? found->value_length : BELAY_NO_VALUE,
-                                   .result = invoked->result,
+                                   .result = result,
                                    .result_capacity = invoked->result_capacity};
     invoked->result_length = 0;
     if (!function)
@@ -93,12 +93,14 @@ int function_apply(const struct copy *held, struct operation *operation, const s
     if (found)
         copy_value(held, found, 0, value, found->value_length);
     function_running = true;
-    belay_action action = function->apply(&invocation, function->context);
+    int action = function->apply(&invocation, function->context);
     function_running = false;
     invoked->result_length = invocation.result_length;
     int status = check_outcome(function, &invocation, action);
     if (status != BELAY_OK)
         return status;
+    if (invoked->result_length > 0)
+        memcpy(invoked->result, result, invoked->result_length);
     invoked->action = action == BELAY_ACTION_REMOVE && !found ? BELAY_ACTION_KEEP : action;
     operation->value_length = action == BELAY_ACTION_SET ? (uint32_t)invocation.value_length : 0;
     return BELAY_OK;

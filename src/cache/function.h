@@ -29,12 +29,12 @@ struct functions {
 
 /* What an operation of kind INVOKE has beside key and value; its value is the argument. */
 struct invoked {
-    const char *name; /* the caller's */
+    char name[BELAY_FUNCTION_NAME_MAX + 1]; /* at the caller; "": it is no INVOKE */
     size_t argument_length;
     void *result;
     size_t result_capacity, result_length; /* the length is what there would be, if TRUNCATED */
     const struct function *function;       /* at the primary; NULL: it has none of this name */
-    belay_action action;
+    int action;                            /* belay_action */
 };
 
 /* Is a function running in this thread? */

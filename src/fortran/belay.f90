@@ -100,6 +100,16 @@ module belay
             integer(c_int) :: result
         end function
 
+        function c_function_register(node, name, function, context) bind(C, name='belay_function_register') &
+            result(result)
+            import :: belay_node, c_char, c_funptr, c_int, c_ptr
+            type(belay_node), value :: node
+            character(kind=c_char), intent(in) :: name(*)
+            type(c_funptr), value :: function
+            type(c_ptr), value :: context
+            integer(c_int) :: result
+        end function
+
         function c_test(request, completed) bind(C, name='belay_test') result(result)
             import :: belay_request, c_int
             type(belay_request), value :: request
@@ -130,7 +140,7 @@ module belay
         end function
     end interface
     private :: c_open, c_join, c_close, c_cache_open, c_cache_close, c_iterate, c_on_event, c_test, c_strerror, &
-        c_last_error, c_version, c_strlen
+        c_function_register,         c_last_error, c_version, c_strlen
 
 contains
 
@@ -256,6 +266,19 @@ contains
         passed = c_null_ptr
         if (present(context)) passed = context
         result = c_on_event(node, passed_handler, passed)
+    end function
+
+    !> context: as for belay_iterate(); what it points to must stay.
+    function belay_function_register(node, name, function, context) result(result)
+        type(belay_node), intent(in) :: node
+        character(len=*), intent(in) :: name
+        procedure(belay_function) :: function
+        type(c_ptr), intent(in), optional :: context
+        integer(c_int) :: result
+        type(c_ptr) :: passed
+        passed = c_null_ptr
+        if (present(context)) passed = context
+        result = c_function_register(node, name // c_null_char, c_funloc(function), passed)
     end function
 
     function belay_test(request, completed) result(result)

@@ -21,6 +21,16 @@ module belay_calls
         end function
     end interface
 
+    !> Applied by belay_invoke(). The result is a BELAY_ACTION_*.
+    abstract interface
+        function belay_function(invocation, context) bind(C) result(action)
+            import :: belay_invocation, c_int, c_ptr
+            type(belay_invocation), intent(inout) :: invocation
+            type(c_ptr), value :: context
+            integer(c_int) :: action
+        end function
+    end interface
+
     !> Told of events after belay_on_event().
     abstract interface
         subroutine belay_event_handler(node, event, context) bind(C)
@@ -201,6 +211,20 @@ module belay_calls
             integer(c_int64_t), intent(inout), optional :: old
             integer(c_int) :: result
         end function
+
+        !> function: its name, a text.
+        function belay_invoke(cache, key, function, argument, buffer, result_length, options) &
+            bind(C, name='belay_fortran_invoke') result(result)
+            import :: belay_cache, belay_write_options, c_int, c_size_t
+            type(belay_cache), value :: cache
+            type(*), dimension(..), intent(in) :: key
+            type(*), dimension(..), intent(in) :: function
+            type(*), dimension(..), intent(in), optional :: argument
+            type(*), dimension(..), intent(inout), optional :: buffer
+            integer(c_size_t), intent(inout), optional :: result_length
+            type(belay_write_options), intent(in), optional :: options
+            integer(c_int) :: result
+        end function
     end interface
 
     ! ---- Many keys
@@ -318,6 +342,20 @@ module belay_calls
             type(belay_request), intent(inout) :: request
             type(belay_write_options), intent(in), optional :: options
             integer(c_int64_t), intent(inout), asynchronous, optional :: old
+            integer(c_int) :: result
+        end function
+
+        function belay_invoke_nb(cache, key, function, request, argument, buffer, result_length, options) &
+            bind(C, name='belay_fortran_invoke_nb') result(result)
+            import :: belay_cache, belay_request, belay_write_options, c_int, c_size_t
+            type(belay_cache), value :: cache
+            type(*), dimension(..), intent(in), asynchronous :: key
+            type(*), dimension(..), intent(in) :: function
+            type(belay_request), intent(inout) :: request
+            type(*), dimension(..), intent(in), asynchronous, optional :: argument
+            type(*), dimension(..), intent(inout), asynchronous, optional :: buffer
+            integer(c_size_t), intent(inout), asynchronous, optional :: result_length
+            type(belay_write_options), intent(in), optional :: options
             integer(c_int) :: result
         end function
 

@@ -33,6 +33,12 @@ int belay_fortran_compare_and_set(belay_cache *cache, const CFI_cdesc_t *key, ui
                                   uint64_t *version);
 int belay_fortran_fetch_add(belay_cache *cache, const CFI_cdesc_t *key, int64_t delta,
                             const belay_write_options *options, int64_t *old);
+int belay_fortran_invoke(belay_cache *cache, const CFI_cdesc_t *key, const CFI_cdesc_t *function,
+                         const CFI_cdesc_t *argument, const CFI_cdesc_t *buffer, size_t *result_length,
+                         const belay_write_options *options);
+int belay_fortran_invoke_nb(belay_cache *cache, const CFI_cdesc_t *key, const CFI_cdesc_t *function,
+                            belay_request **request, const CFI_cdesc_t *argument, const CFI_cdesc_t *buffer,
+                            size_t *result_length, const belay_write_options *options);
 belay_get_item belay_fortran_get_item(const CFI_cdesc_t *key, const CFI_cdesc_t *buffer);
 belay_put_item belay_fortran_put_item(const CFI_cdesc_t *key, const CFI_cdesc_t *value);
 int belay_fortran_get_all(belay_cache *cache, const CFI_cdesc_t *items);

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # The Fortran module, in a library of its own: programs in C need no Fortran runtime.
 fortran_sources = src/fortran/array.c src/fortran/array.h src/fortran/belay.f90 src/fortran/calls.f90 \
-    src/fortran/calls.h src/fortran/keyed.h src/fortran/loader.c src/fortran/many_keys.c src/fortran/node.c src/fortran/one_key.c \
+    src/fortran/calls.h src/fortran/invoke.c src/fortran/keyed.h src/fortran/loader.c src/fortran/many_keys.c src/fortran/node.c src/fortran/one_key.c \
     src/fortran/placement.c src/fortran/request.c src/fortran/transaction.c src/fortran/types.f90
 
 if HAVE_FORTRAN

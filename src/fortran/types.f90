@@ -23,6 +23,10 @@ module belay_types
     integer(c_int), parameter :: BELAY_NODES_MAX = 4096
     integer(c_int), parameter :: BELAY_TX_KEYS_MAX = 4096
     integer(c_int), parameter :: BELAY_TX_BYTES_MAX = 1048576
+    integer(c_int), parameter :: BELAY_FUNCTION_NAME_MAX = 63
+    integer(c_int), parameter :: BELAY_INVOKE_VALUE_MAX = 65536
+    integer(c_int), parameter :: BELAY_INVOKE_ARGUMENT_MAX = 3072
+    integer(c_int), parameter :: BELAY_INVOKE_RESULT_MAX = 4096
 
     !> The old length of belay_get_and_put() when there was no old value.
     integer(c_size_t), parameter :: BELAY_NO_VALUE = -1_c_size_t
@@ -54,6 +58,7 @@ module belay_types
     integer(c_int), parameter :: BELAY_ERR_SYSTEM = -22
     integer(c_int), parameter :: BELAY_ERR_DIFFERS = -23
     integer(c_int), parameter :: BELAY_ERR_EXCLUDED = -24
+    integer(c_int), parameter :: BELAY_ERR_NO_FUNCTION = -25
 
     ! ---- Handles: what C passes as a pointer. A handle that no call has set may be given nowhere but to a close.
 
@@ -159,6 +164,12 @@ module belay_types
         integer(c_int64_t) :: time_to_live_ms = 0
     end type
 
+    ! ---- Functions at the primary
+
+    integer(c_int), parameter :: BELAY_ACTION_KEEP = 0
+    integer(c_int), parameter :: BELAY_ACTION_SET = 1
+    integer(c_int), parameter :: BELAY_ACTION_REMOVE = 2
+
     ! ---- Transactions
 
     integer(c_int), parameter :: BELAY_PESSIMISTIC = 1
@@ -195,6 +206,16 @@ module belay_types
     type, bind(C) :: belay_bytes
         type(c_ptr) :: data = c_null_ptr
         integer(c_size_t) :: length = 0
+    end type
+
+    type, bind(C) :: belay_invocation
+        type(belay_bytes) :: key
+        type(belay_bytes) :: argument
+        type(c_ptr) :: value = c_null_ptr
+        integer(c_size_t) :: value_length = 0
+        type(c_ptr) :: result = c_null_ptr
+        integer(c_size_t) :: result_capacity = 0
+        integer(c_size_t) :: result_length = 0
     end type
 
     type, bind(C) :: belay_get_item

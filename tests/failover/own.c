@@ -66,7 +66,7 @@ static uint64_t told(uint64_t number, bool absent)
 }
 
 /* Count up. The result is the old number and whether the key was absent, many times: an application too many gives another one. */
-static belay_action count(belay_invocation *in, void *context)
+static int count(belay_invocation *in, void *context)
 {
     uint64_t *number = in->value;
     bool absent = in->value_length == BELAY_NO_VALUE;

@@ -3,6 +3,7 @@
 program fortran
     use belay
     use checks
+    use test_functions
     use test_keys
     use test_values
     use test_whole
@@ -29,6 +30,7 @@ program fortran
         write_synchronization_mode=BELAY_PRIMARY_SYNC), cache), BELAY_OK, 'cache_open')
     call run_values(cache)
     call run_keys(node, cache)
+    call run_functions(node, cache, barrier)
     call run_whole(node, cache, barrier)
     call run_health(node, cache)
     call barrier()

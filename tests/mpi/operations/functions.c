@@ -13,7 +13,7 @@ static const struct subject *current; /* whose cache the function "nested" calls
 /* ---- The functions ---- */
 
 /* The argument behind the value. The result is the old value. */
-static belay_action append(belay_invocation *in, void *context)
+static int append(belay_invocation *in, void *context)
 {
     size_t length = in->value_length == BELAY_NO_VALUE ? 0 : in->value_length;
     CHECK(context == &current, "the context is %p", context);
@@ -26,14 +26,14 @@ static belay_action append(belay_invocation *in, void *context)
     return BELAY_ACTION_SET;
 }
 
-static belay_action drop(belay_invocation *in, void *context)
+static int drop(belay_invocation *in, void *context)
 {
     (void)context;
     in->result_length = (size_t)snprintf(in->result, in->result_capacity, "%zu", in->value_length);
     return BELAY_ACTION_REMOVE;
 }
 
-static belay_action keep(belay_invocation *in, void *context)
+static int keep(belay_invocation *in, void *context)
 {
     (void)context;
     if (in->value_length != BELAY_NO_VALUE)
@@ -44,7 +44,7 @@ static belay_action keep(belay_invocation *in, void *context)
 }
 
 /* A counter whose result is long: LONG_RESULT bytes of the old number. */
-static belay_action count(belay_invocation *in, void *context)
+static int count(belay_invocation *in, void *context)
 {
     uint64_t *number = in->value;
     (void)context;
@@ -58,7 +58,7 @@ static belay_action count(belay_invocation *in, void *context)
     return BELAY_ACTION_SET;
 }
 
-static belay_action nested(belay_invocation *in, void *context)
+static int nested(belay_invocation *in, void *context)
 {
     belay_cache *cache = current->cache;
     char buffer[8];
@@ -87,7 +87,7 @@ static belay_action nested(belay_invocation *in, void *context)
 }
 
 /* What the argument names is wrong. */
-static belay_action misbehave(belay_invocation *in, void *context)
+static int misbehave(belay_invocation *in, void *context)
 {
     (void)context;
     memset(in->value, 'x', 1);
@@ -95,7 +95,7 @@ static belay_action misbehave(belay_invocation *in, void *context)
     case 'r': in->result_length = in->result_capacity + 1; return BELAY_ACTION_SET;
     case 'v': in->value_length = BELAY_INVOKE_VALUE_MAX + 1; return BELAY_ACTION_SET;
     case 'n': in->value_length = BELAY_NO_VALUE; return BELAY_ACTION_SET;
-    default: return (belay_action)7;
+    default: return 7;
     }
 }
 
