@@ -42,20 +42,19 @@ extern "C" {
 
 /* ---- Limits -------------------------------------------------------------------------------------------------- */
 
-#define BELAY_KEY_MAX           4096u                 /**< bytes of the longest key; the shortest has 1 */
-#define BELAY_VALUE_MAX         (1024u * 1024 * 1024) /**< bytes of the longest value; the shortest has 0 */
-#define BELAY_CACHE_NAME_MAX    63u                   /**< characters of the longest cache name */
-#define BELAY_CACHES_MAX        64u                   /**< caches open in one job */
-#define BELAY_PARTITIONS_MAX    65536u                /**< partitions of one cache */
-#define BELAY_BACKUPS_MAX       15u                   /**< backup copies of a PARTITIONED cache */
-#define BELAY_NODES_MAX         4096u                 /**< nodes of one job */
-#define BELAY_TX_KEYS_MAX       4096u                 /**< keys that one transaction reads or writes */
-#define BELAY_TX_BYTES_MAX      1048576u /**< bytes of keys and values that one transaction writes */
-#define BELAY_FUNCTION_NAME_MAX 63u      /**< characters of the longest name of a function */
-#define BELAY_INVOKE_VALUE_MAX                                                                               \
-    65536u /**< bytes of the longest value that a function is applied to, or sets */
-#define BELAY_INVOKE_ARGUMENT_MAX 3072u /**< bytes of the longest argument of a function */
-#define BELAY_INVOKE_RESULT_MAX   4096u /**< bytes of the longest result of a function */
+#define BELAY_KEY_MAX             4096u                 /**< bytes of the longest key; the shortest has 1 */
+#define BELAY_VALUE_MAX           (1024u * 1024 * 1024) /**< bytes of the longest value; the shortest has 0 */
+#define BELAY_CACHE_NAME_MAX      63u                   /**< characters of the longest cache name */
+#define BELAY_CACHES_MAX          64u                   /**< caches open in one job */
+#define BELAY_PARTITIONS_MAX      65536u                /**< partitions of one cache */
+#define BELAY_BACKUPS_MAX         15u                   /**< backup copies of a PARTITIONED cache */
+#define BELAY_NODES_MAX           4096u                 /**< nodes of one job */
+#define BELAY_TX_KEYS_MAX         4096u                 /**< keys that one transaction reads or writes */
+#define BELAY_TX_BYTES_MAX        1048576u /**< bytes of keys and values that one transaction writes */
+#define BELAY_FUNCTION_NAME_MAX   63u      /**< characters of the longest name of a function */
+#define BELAY_INVOKE_VALUE_MAX    65536u   /**< bytes of the longest value that functions work on */
+#define BELAY_INVOKE_ARGUMENT_MAX 3072u    /**< bytes of the longest argument of a function */
+#define BELAY_INVOKE_RESULT_MAX   4096u    /**< bytes of the longest result of a function */
 
 /* ---- Results ------------------------------------------------------------------------------------------------- */
 

@@ -10,9 +10,9 @@
 
 #include "cache/ahead.h"
 #include "cache/counters.h"
+#include "cache/function.h"
 #include "cache/locations.h"
 #include "cache/near.h"
-#include "cache/function.h"
 #include "cache/timings.h"
 #include "cluster/node.h"
 #include "copy/reader.h"

@@ -81,6 +81,26 @@ static void handle_one(belay_node *node, struct random_source *random, uint64_t 
     free(exact);
 }
 
+/* Its names are bytes that plausible messages have. */
+static int any_function(belay_invocation *in, void *context)
+{
+    const unsigned char *bytes = in->argument.data;
+    (void)context;
+    in->result_length = in->argument.length;
+    if (in->argument.length <= in->result_capacity)
+        memcpy(in->result, in->argument.data, in->argument.length);
+    if (in->value_length == BELAY_NO_VALUE)
+        in->value_length = 0;
+    return in->argument.length ? bytes[0] : BELAY_ACTION_SET;
+}
+
+static void register_functions(belay_node *node)
+{
+    char name[2] = "";
+    for (name[0] = 1; name[0] < 4; ++name[0])
+        CHECK_OK(belay_function_register(node, name, any_function, NULL));
+}
+
 static void handle_many(belay_node *node, const struct job *job)
 {
     struct random_source random = random_stream(job->seed, 0, 0);
@@ -119,6 +139,7 @@ int main(int argc, char **argv)
     struct job job;
     job_begin(&argc, &argv, "messages", 3, &job);
     belay_node *node = job_open(&(belay_config){.arena_size = 16ull << 20});
+    register_functions(node);
     job_cache(node, &(belay_cache_config){.name = "victim", .backups = 1, .partitions = 8});
     job_cache(node,
               &(belay_cache_config){.name = "tx", .atomicity_mode = BELAY_TRANSACTIONAL, .partitions = 8});

@@ -281,6 +281,33 @@ static void check_large(struct test *t)
     free(read);
 }
 
+static int doubled(belay_invocation *in, void *context)
+{
+    int64_t *number = in->value;
+    (void)context;
+    if (in->value_length != sizeof *number)
+        return BELAY_ACTION_KEEP;
+    *number *= 2;
+    return BELAY_ACTION_SET;
+}
+
+/* A function is applied to what was committed, when the lock is free. */
+static void check_function(struct test *t)
+{
+    unsigned key = t->key;
+    int completed = 0;
+    belay_request *request = NULL;
+    belay_tx *tx = begin(t);
+    put(t, tx, 0, 21);
+    CHECK_OK(belay_invoke_nb(t->cache, &key, sizeof key, "double", NULL, 0, NULL, NULL, 0, NULL, &request));
+    for (int i = 0; i < 100; ++i)
+        CHECK_OK(belay_test(request, &completed));
+    CHECK(!completed, "a function is applied to a locked key");
+    commit(t, tx);
+    CHECK_OK(belay_wait(&request));
+    CHECK(get(t, NULL, 0) == 42, "a function was applied to something else than what was committed");
+}
+
 /* Plain calls wait for locks, and cannot see what is not committed. */
 static void check_plain_calls(struct test *t)
 {
@@ -299,6 +326,7 @@ static void check_plain_calls(struct test *t)
     CHECK_OK(belay_tx_close(other));
     commit(t, tx);
     CHECK(get(t, NULL, 0) == 2, "what was committed is not there");
+    check_function(t);
     put(t, NULL, 0, 4);
 }
 
@@ -480,6 +508,7 @@ int main(int argc, char **argv)
     struct test t = {.job = &job};
     job_begin(&argc, &argv, "promises", 1, &job);
     t.node = job_open(NULL);
+    CHECK_OK(belay_function_register(t.node, "double", doubled, NULL));
     belay_cache_config config = {.name = "promises",
                                  .backups = 1,
                                  .write_synchronization_mode = BELAY_PRIMARY_SYNC,
