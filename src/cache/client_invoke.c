@@ -58,7 +58,8 @@ int client_send_invoke(struct belay_request *request)
                        .key_length = operation->key_length,
                        .argument_length = (uint32_t)invoked->argument_length,
                        .result_capacity = (uint32_t)invoked->result_capacity,
-                       .number = operation->origin.number}};
+                       .number = operation->origin.number,
+                       .time_to_live_ms = operation->time_to_live_ms}};
     struct message_header header = {.type = MESSAGE_INVOKE,
                                     .flags = operation->repeated ? WIRE_REPEATED : 0,
                                     .cache = cache->number,

@@ -2,7 +2,7 @@
 /**
  * @file function.h
  * Functions that belay_invoke() applies at the primary (OPERATION_INVOKE). What one gives is kept in the log before the change that
- * it wants (copy_result()), so that a caller who asks a promoted backup again gets the same.
+ * it wants (copy_keep_result()), so that a caller who asks a promoted backup again gets the same.
  *
  * Functions are added and never taken away, so finding one needs no lock. One runs with its partition's lock held: a call of Belay
  * from within is noticed by the mark of the thread.

@@ -250,8 +250,8 @@ static int keep_result(struct partition *partition, struct operation *operation)
     size_t bytes = copy_entry_size(0, invoked->result_length, false);
     struct copy_change change;
     while (partition->backup_count > 0 && invoked->result_length > 0) {
-        int result = copy_result(partition->copy, operation->origin, invoked->result, invoked->result_length,
-                                 &change);
+        int result = copy_keep_result(partition->copy, operation->origin, invoked->result,
+                                      invoked->result_length, &change);
         if (result == BELAY_OK) {
             partition_push_now(partition, &change);
             FAULT_POINT("result-after-push");
@@ -275,7 +275,7 @@ static enum operation_outcome change_as_asked(struct partition *partition, struc
     int status = keep_result(partition, operation);
     enum operation_outcome outcome = status == FABRIC_AGAIN ? OPERATION_PARK
                                      : status == BELAY_OK   ? change_key(partition, operation, value)
-                                                            : answer_only(partition, operation, status, found);
+                                                          : answer_only(partition, operation, status, found);
     operation->kind = OPERATION_INVOKE;
     return outcome;
 }

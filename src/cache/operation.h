@@ -21,7 +21,7 @@ enum operation_kind {
     OPERATION_COMPARE_AND_SET,
     OPERATION_FETCH_ADD,
     OPERATION_REMOVE,
-    OPERATION_EXPIRE, /* remove it if its time is over; CONFLICT: it is not, or a transaction has the key */
+    OPERATION_EXPIRE,  /* remove it if its time is over; CONFLICT: it is not, or a transaction has the key */
     OPERATION_UPDATES, /* those above go as MESSAGE_UPDATE */
     OPERATION_INVOKE = OPERATION_UPDATES
 };

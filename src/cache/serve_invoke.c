@@ -46,6 +46,7 @@ static void prepare(struct request *request, const struct wire_invoke *wire)
                                     .key = request->key,
                                     .value = request->value,
                                     .hash = request->hash,
+                                    .time_to_live_ms = wire->time_to_live_ms,
                                     .repeated = request->header.flags & WIRE_REPEATED,
                                     .origin = {.client = (uint32_t)request->peer + 1, .number = wire->number},
                                     .failures_seen = PROVISION_NEVER_FAILED,

@@ -49,7 +49,8 @@ struct wire_invoke {
     uint8_t sync, name_length;
     uint16_t key_length;
     uint32_t argument_length, result_capacity;
-    uint32_t number; /* as of an update */
+    uint32_t number; /* this and the next as of an update */
+    uint64_t time_to_live_ms;
 };
 
 struct wire_invoked {

@@ -183,8 +183,8 @@ int copy_remove(copy *c, uint64_t hash, const void *key, size_t key_length, stru
     return BELAY_OK;
 }
 
-int copy_result(copy *c, struct copy_origin origin, const void *result, size_t length,
-                struct copy_change *change)
+int copy_keep_result(copy *c, struct copy_origin origin, const void *result, size_t length,
+                     struct copy_change *change)
 {
     size_t bytes = entry_size(0, length);
     struct log_place place;

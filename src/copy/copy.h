@@ -140,8 +140,8 @@ int copy_remove(copy *c, uint64_t hash, const void *key, size_t key_length, stru
  * Stage what a function gave, for the caller to find if this primary dies before it could answer; the change itself is staged
  * behind it. Without a slot: publish it at once. @p length: up to BELAY_INVOKE_RESULT_MAX. @return BELAY_OK, COPY_NEEDS_SEGMENTS.
  */
-int copy_result(copy *c, struct copy_origin origin, const void *result, size_t length,
-                struct copy_change *change);
+int copy_keep_result(copy *c, struct copy_origin origin, const void *result, size_t length,
+                     struct copy_change *change);
 
 /*
  * Large values are filled in place by whoever writes them (possibly another node, one-sided): reserve the entry, fill the

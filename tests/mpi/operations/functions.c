@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 enum { FIRST = 3000, SHARED = 3900, ROUNDS = 25, LONG_RESULT = 1000 };
 
@@ -252,6 +253,26 @@ static void test_refused(const struct subject *s)
                  BELAY_ERR_INVALID);
 }
 
+/* What has ended is not there for a function; what it sets ends as the options say. */
+static void test_time_to_live(const struct subject *s)
+{
+    static const belay_write_options brief = {.time_to_live_ms = 1};
+    struct key key;
+    char result[8];
+    size_t seen = 0, length = 4711;
+    own_key(s, s->job->rank, FIRST + 4, &key);
+    CHECK_OK(apply(s, &key, "append", "gone", &brief, result, sizeof result, &length));
+    nanosleep(&(struct timespec){0, 5 * 1000 * 1000}, NULL);
+    CHECK_OK(apply(s, &key, "keep", "", NULL, &seen, sizeof seen, NULL));
+    CHECK(seen == BELAY_NO_VALUE, "a value that has ended has %zu bytes", seen);
+    CHECK_OK(apply(s, &key, "append", "gone", &brief, result, sizeof result, &length));
+    nanosleep(&(struct timespec){0, 5 * 1000 * 1000}, NULL);
+    CHECK_OK(apply(s, &key, "append", "new", NULL, result, sizeof result, &length));
+    CHECK(length == 0, "a function was applied to %zu bytes that have ended", length);
+    expect_value(s, &key, "new", 3);
+    CHECK_OK(apply(s, &key, "drop", "", NULL, result, sizeof result, &length));
+}
+
 /* All ranks count together, many open at once: every number is told once. */
 static void test_shared_counter(const struct subject *s, const belay_write_options *options)
 {
@@ -285,14 +306,17 @@ static void test_shared_counter(const struct subject *s, const belay_write_optio
 
 void test_functions(const struct subject *s)
 {
-    static const belay_write_options options[] = {
-        {BELAY_SYNC_DEFAULT}, {BELAY_FULL_SYNC}, {BELAY_PRIMARY_SYNC}, {BELAY_FULL_ASYNC}};
+    static const belay_write_options options[] = {{.sync = BELAY_SYNC_DEFAULT},
+                                                  {.sync = BELAY_FULL_SYNC},
+                                                  {.sync = BELAY_PRIMARY_SYNC},
+                                                  {.sync = BELAY_FULL_ASYNC}};
     at("functions: %s", s->config.name);
     current = s;
     for (unsigned i = 0; i < sizeof options / sizeof *options; ++i) {
         test_actions(s, i, &options[i]);
         test_order(s, &options[i]);
     }
+    test_time_to_live(s);
     test_lengths(s);
     test_refused(s);
     test_shared_counter(s, NULL);
