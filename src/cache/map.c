@@ -82,6 +82,7 @@ int map_advance(const belay_cache *cache, uint32_t partition, const struct view_
         holders[i] = MAP_NOBODY;
     if (kept > cache->copies && next->trims && cache->settings.cache_mode != BELAY_CACHE_REPLICATED)
         change->changed = trim(cache, partition, holders, &kept);
+    change->kept = kept;
     change->lost = kept == 0 && !was_lost;
     if (kept == 0) {
         change->fresh = map_resets(cache, next) ||

@@ -23,6 +23,7 @@ void map_destroy(belay_cache *cache);
 /* What a view change means for a partition. */
 struct map_change {
     bool changed;
+    int kept;   /* the first holders: those that were holders in the view before */
     bool lost;  /* all holders are gone */
     bool fresh; /* and others begin with empty copies */
 };

@@ -157,7 +157,7 @@ static void update_partition(belay_cache *cache, uint32_t number, uint32_t view)
         holders[i] = cache_holder(cache, number, i);
     if (cache->fetched)
         cache_forget_descriptor(cache, number);
-    partition_reassign(partition, holders, change.fresh);
+    partition_reassign(partition, holders, change.kept, change.fresh);
 }
 
 void partitions_advance(belay_cache *cache, uint32_t view)

@@ -146,12 +146,12 @@ static int place_of(const struct partition *partition, int node)
     return -1;
 }
 
-static void add_backup(struct partition *partition, int node, enum backup_state state)
+static void add_backup(struct partition *partition, int node, bool blank, enum backup_state state)
 {
     int place = place_of(partition, -1);
     if (place < 0)
         return;
-    partition->backups[place] = (struct backup){.node = node, .state = state};
+    partition->backups[place] = (struct backup){.node = node, .blank = blank, .state = state};
     if (state == BACKUP_WAITING)
         resync_wanted(partition->node);
 }
@@ -167,7 +167,8 @@ static void tell_dropped(struct partition *partition, int node)
         node_send(partition->node, node, &header, &part, 1, FABRIC_QUEUE);
 }
 
-static void keep_backups(struct partition *partition, const int *nodes, enum backup_state state_of_new)
+static void keep_backups(struct partition *partition, const int *nodes, int kept,
+                         enum backup_state state_of_new)
 {
     for (int i = 0; i < partition->backup_count; ++i)
         if (partition->backups[i].node >= 0 &&
@@ -177,7 +178,7 @@ static void keep_backups(struct partition *partition, const int *nodes, enum bac
         }
     for (int i = 1; i <= partition->backup_count; ++i)
         if (nodes[i] >= 0 && place_of(partition, nodes[i]) < 0)
-            add_backup(partition, nodes[i], state_of_new);
+            add_backup(partition, nodes[i], i >= kept, state_of_new);
 }
 
 /* A copy that was begun by a node that is gone will never be complete. */
@@ -208,7 +209,7 @@ static void hold_copy(struct partition *partition, bool fresh)
         copy_serve(partition->copy, COPY_MIRRORS);
 }
 
-void partition_reassign(struct partition *partition, const int *nodes, bool fresh)
+void partition_reassign(struct partition *partition, const int *nodes, int kept, bool fresh)
 {
     int me = partition->node->id;
     spin_acquire(&partition->lock);
@@ -221,7 +222,7 @@ void partition_reassign(struct partition *partition, const int *nodes, bool fres
     else if (partition->copy && partition->primary != before)
         partition_give_up_copy(partition); /* the former primary is gone: it pushes no more */
     if (nodes[0] == me && partition->copy) {
-        keep_backups(partition, nodes, fresh ? BACKUP_COMPLETE : BACKUP_WAITING);
+        keep_backups(partition, nodes, kept, fresh ? BACKUP_COMPLETE : BACKUP_WAITING);
         if (fresh)
             set_ready(partition);
         else if (!was_primary || !partition->ready)

@@ -32,6 +32,8 @@ enum backup_state {
 struct backup {
     int node; /* -1: none */
     enum backup_state state;
+    bool
+        blank; /* chosen by the view in which this node became, or was, the primary: it knows nothing of the partition */
     bool failed; /* a push to it failed: it counts as not done until the next view leaves it out */
     uint64_t descriptor_offset; /* in its region; known with its first segments */
     fabric_ticket unsettled; /* while partition.unsettled: of the last push that still reads changing bytes */
@@ -212,10 +214,11 @@ void partition_park_first(struct partition *partition, struct parked *parked); /
 void partition_activate(struct partition *partition);
 
 /*
- * Other holders in a new view. @p fresh: all former ones are gone, and these begin with empty copies. Dropped backups are waited
- * for no more; a new primary prepares to serve; new backups get their copies in the background.
+ * Other holders in a new view, of which the first @p kept held the partition before. @p fresh: all former ones are gone, and these
+ * begin with empty copies. Dropped backups are waited for no more; a new primary prepares to serve; new backups get their copies in
+ * the background.
  */
-void partition_reassign(struct partition *partition, const int *nodes, bool fresh);
+void partition_reassign(struct partition *partition, const int *nodes, int kept, bool fresh);
 
 /* If no complete copy was left and this node should be the primary: begin with an empty one after all. */
 void partition_begin_anew(struct partition *partition);

@@ -63,9 +63,11 @@ void promotion_begin(struct partition *partition)
     partition->promotion = promotion;
     for (int i = 0; i < partition->backup_count; ++i)
         if (partition->backups[i].node >= 0 && partition->backups[i].state != BACKUP_WAITING) {
-            int node = partition->backups[i].node;
+            struct backup anew = {.node = partition->backups[i].node,
+                                  .blank = partition->backups[i].blank,
+                                  .state = BACKUP_WAITING};
             partition_drop_backup(partition, i);
-            partition->backups[i] = (struct backup){.node = node, .state = BACKUP_WAITING};
+            partition->backups[i] = anew;
         }
     partition_activate(partition);
 }
@@ -134,9 +136,10 @@ static void take_query(struct partition *partition, int place, const void *body,
     *other = (struct other){.answered = true, .complete = answer.complete, .version = answer.version};
 }
 
+/* Holders that this view has chosen have nothing to tell, and get their copies in the background. */
 static bool is_other(const struct partition *partition, int place)
 {
-    return partition->backups[place].node >= 0;
+    return partition->backups[place].node >= 0 && !partition->backups[place].blank;
 }
 
 static void ask_versions(struct partition *partition)
