@@ -13,8 +13,10 @@
 
 enum {
     BEATS_PER_TIMEOUT = 6,
-    END_GRACE_MS = 50 /* for a process whose link broke to end by itself */
+    END_GRACE_MS = 50, /* for a process whose link broke to end by itself */
+    PEERS_PER_LOOK = 4
 };
+#define LOOK_EACH_NS NANOSECONDS_PER_MS
 
 struct beat {
     uint64_t sent_at; /* in the sender's clock */
@@ -198,6 +200,23 @@ void liveness_tick(belay_node *node)
     spin_acquire(&node->state_lock);
     beat(node, now);
     spin_release(&node->state_lock);
+}
+
+void liveness_look(belay_node *node)
+{
+    struct liveness *liveness = &node->liveness;
+    uint64_t now = clock_now(), due = atomic_load_explicit(&liveness->next_look, memory_order_relaxed);
+    if (now < due || !atomic_compare_exchange_strong(&liveness->next_look, &due, now + LOOK_EACH_NS) ||
+        node_excluded(node) || atomic_load(&node->closing))
+        return;
+    for (int i = 0, looked = 0; i < node->view->nodes && looked < PEERS_PER_LOOK; ++i) {
+        int peer = (int)((unsigned)atomic_fetch_add(&liveness->looked_at, 1) % (unsigned)node->view->nodes);
+        if (peer == node->id || !view_alive(node->view, peer) || life_of(node, peer)->pidfd < 0)
+            continue;
+        ++looked;
+        if (liveness_dead_for_certain(node, peer))
+            dispatch_lost(node, peer, "its process has ended");
+    }
 }
 
 int liveness_sleep_ms(const belay_node *node)

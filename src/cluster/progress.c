@@ -126,6 +126,8 @@ bool node_wait_more(struct node_wait *wait)
         liveness_tick(wait->node);
         node_attend(wait->node);
     }
+    if (wait->idle_rounds > ROUNDS_BEFORE_SLEEP)
+        liveness_look(wait->node);
     return !wait->deadline ||
            (wait->rounds % ROUNDS_PER_CLOCK != 0 && wait->idle_rounds <= ROUNDS_BEFORE_SLEEP) ||
            clock_now() <= wait->deadline;
@@ -143,6 +145,8 @@ void node_wait_end(struct node_wait *wait)
 static void sleep_until_woken(belay_node *node)
 {
     bool busy = atomic_load_explicit(&node->busy, memory_order_relaxed);
+    if (busy)
+        liveness_look(node);
     int ms = busy ? BUSY_SLEEP_MS : liveness_sleep_ms(node);
     int nap_ms = atomic_load_explicit(&node->nap_ms, memory_order_relaxed);
     fabric_sleep(node->fabric, nap_ms > 0 && (ms < 0 || ms > nap_ms) ? nap_ms : ms);
