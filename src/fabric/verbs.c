@@ -7,6 +7,7 @@
  */
 #include "fabric/verbs.h"
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "belay.h"
 
@@ -88,7 +89,7 @@ void verbs_lose(struct verbs_link *link, const char *format, ...)
     spin_acquire(&link->lock);
     stop_posting(link);
     spin_release(&link->lock);
-    verbs_connect_close(link, PHASE_CLOSED);
+    verbs_connect_lose(link);
     fabric_link_lose(&link->common, why);
 }
 
@@ -103,7 +104,7 @@ static void handle_reasons(struct verbs_link *link)
         return;
     }
     if (reasons & REASON_CUT) {
-        verbs_connect_close(link, PHASE_CLOSED);
+        verbs_connect_lose(link);
         atomic_store_explicit(&link->common.drained, true, memory_order_release);
     }
     if (reasons & REASON_BROKEN)
@@ -139,6 +140,8 @@ static int verbs_poll(struct fabric_transport *transport)
         handled += give_attention(v);
     if (v->connecting > 0 && ++v->polls % POLLS_PER_LOOK == 0)
         verbs_connect_ready(&v->connect_source);
+    if (v->buried)
+        verbs_connect_clear(v, clock_now());
     return handled;
 }
 
@@ -200,14 +203,6 @@ static int verbs_connect(struct fabric_link *base)
     return BELAY_OK;
 }
 
-static void stop_queue_pair(struct ibv_qp *pair)
-{
-    struct ibv_qp_attr error = {.qp_state = IBV_QPS_ERR};
-    int result = ibv_modify_qp(pair, &error, IBV_QP_STATE);
-    if (result != 0)
-        log_warn("a queue pair cannot be stopped: %s", strerror(result));
-}
-
 /* Once the queue pair is in error, the device takes nothing of the peer any more; what it took before is in the completion queue, which
  * is polled before the pair is destroyed. */
 static void verbs_cut(struct fabric_link *base)
@@ -215,8 +210,8 @@ static void verbs_cut(struct fabric_link *base)
     struct verbs_link *link = (struct verbs_link *)base;
     spin_acquire(&link->lock);
     stop_posting(link);
-    if (link->queue && link->queue->pair)
-        stop_queue_pair(link->queue->pair);
+    if (link->queue)
+        verbs_queue_stop(link->queue);
     spin_release(&link->lock);
     verbs_attend(link, REASON_CUT);
 }

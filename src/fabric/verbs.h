@@ -130,7 +130,8 @@ struct verbs_record {
 
 /* A queue pair and what is posted on it. */
 struct verbs_queue {
-    struct ibv_qp *pair; /* NULL once cut */
+    struct ibv_qp *pair;
+    bool stopped;
     uint32_t number;
     uint32_t rkey;
     uint64_t remote_base;
@@ -168,6 +169,9 @@ struct verbs_queue {
 /* Make a queue pair in state INIT. Errors: NO_MEMORY, SYSTEM, MEMLOCK. */
 int verbs_queue_create(struct verbs_link *link, struct rdma_cm_id *id, struct verbs_queue **out);
 void verbs_queue_destroy(struct verbs *v, struct verbs_queue *queue);
+
+/* The device takes nothing of the peer any more. Under the link's lock. */
+void verbs_queue_stop(struct verbs_queue *queue);
 
 /* Bring it to RTS. Errors: SYSTEM. */
 int verbs_queue_ready(struct verbs_link *link, struct rdma_cm_id *id, enum ibv_mtu mtu);
@@ -268,6 +272,14 @@ struct verbs_held {
     uint8_t responder_resources, initiator_depth;
 };
 
+/* What is left of a connection that was lost. Taking it apart lasts longer than all that the others have to agree on, so it waits. */
+struct verbs_buried {
+    struct verbs_buried *next;
+    struct verbs_queue *queue; /* stopped: nothing of the peer arrives */
+    struct rdma_cm_id *id;
+    uint64_t until; /* clock_now() */
+};
+
 /* Make the channel and an id bound to the device's address, which gives the device's context; then, once the rest is there,
  * listen. Errors: SYSTEM. */
 int verbs_connect_create(struct verbs *v);
@@ -277,6 +289,12 @@ void verbs_connect_begin(struct verbs_link *link);
 
 /* Give the attempt or the connection up: free id and queue. */
 void verbs_connect_close(struct verbs_link *link, enum verbs_phase phase);
+
+/* The connection is over: stop it at once, and free what it had a little later. */
+void verbs_connect_lose(struct verbs_link *link);
+
+/* Free what has waited until @p now. */
+void verbs_connect_clear(struct verbs *v, uint64_t now);
 
 /* Answer a request that came before the peer was known. */
 void verbs_connect_attached(struct verbs_link *link);
@@ -339,6 +357,7 @@ struct verbs {
     struct rdma_event_channel *connect_channel;
     struct rdma_cm_id *listener;
     struct verbs_held *held;
+    struct verbs_buried *buried;
     unsigned connecting; /* links on their way to PHASE_UP */
     unsigned polls;
 

@@ -26,7 +26,7 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
-enum { EVENTS_AT_ONCE = 64, READS_IN_FLIGHT = 16, PRIVATE_DATA_MAX = 256, BACKLOG = 1024 };
+enum { BURIED_MS = 250, EVENTS_AT_ONCE = 64, READS_IN_FLIGHT = 16, PRIVATE_DATA_MAX = 256, BACKLOG = 1024 };
 
 /* An event of rdma_cm, copied. */
 struct connect_event {
@@ -99,6 +99,14 @@ static void refuse(struct rdma_cm_id *id, enum verbs_refusal refusal)
     rdma_destroy_id(id);
 }
 
+static void destroy(struct verbs *v, struct verbs_queue *queue, struct rdma_cm_id *id)
+{
+    if (queue)
+        verbs_queue_destroy(v, queue);
+    if (id)
+        rdma_destroy_id(id);
+}
+
 /* Give up the attempt or the connection of a link. */
 void verbs_connect_close(struct verbs_link *link, enum verbs_phase phase)
 {
@@ -108,14 +116,44 @@ void verbs_connect_close(struct verbs_link *link, enum verbs_phase phase)
     link->queue = NULL;
     link->open = false;
     spin_release(&link->lock);
-    if (queue)
-        verbs_queue_destroy(v, queue);
-    if (link->id)
-        rdma_destroy_id(link->id);
+    destroy(v, queue, link->id);
     link->id = NULL;
     if (is_under_way(link) && phase == PHASE_CLOSED)
         --v->connecting;
     link->phase = phase;
+}
+
+void verbs_connect_lose(struct verbs_link *link)
+{
+    struct verbs *v = verbs_of(link);
+    struct verbs_buried *buried = link->phase == PHASE_UP ? malloc(sizeof *buried) : NULL;
+    if (buried) {
+        *buried = (struct verbs_buried){
+            .next = v->buried, .id = link->id, .until = clock_now() + BURIED_MS * NANOSECONDS_PER_MS};
+        spin_acquire(&link->lock);
+        if (link->queue)
+            verbs_queue_stop(link->queue);
+        buried->queue = link->queue;
+        link->queue = NULL;
+        spin_release(&link->lock);
+        buried->id->context = NULL;
+        link->id = NULL;
+        v->buried = buried;
+    }
+    verbs_connect_close(link, PHASE_CLOSED);
+}
+
+void verbs_connect_clear(struct verbs *v, uint64_t now)
+{
+    for (struct verbs_buried **place = &v->buried, *buried; (buried = *place);) {
+        if (buried->until > now) {
+            place = &buried->next;
+            continue;
+        }
+        *place = buried->next;
+        destroy(v, buried->queue, buried->id);
+        free(buried);
+    }
 }
 
 /* ---- Common to both sides ------------------------------------------------------------------------------------- */
@@ -537,6 +575,7 @@ int verbs_connect_listen(struct verbs *v)
 
 void verbs_connect_destroy(struct verbs *v)
 {
+    verbs_connect_clear(v, UINT64_MAX);
     while (v->held) {
         rdma_destroy_id(v->held->id);
         drop_held(&v->held);

@@ -111,6 +111,15 @@ void verbs_queue_destroy(struct verbs *v, struct verbs_queue *queue)
     free(queue);
 }
 
+void verbs_queue_stop(struct verbs_queue *queue)
+{
+    struct ibv_qp_attr error = {.qp_state = IBV_QPS_ERR};
+    int result = queue->stopped ? 0 : ibv_modify_qp(queue->pair, &error, IBV_QP_STATE);
+    if (result != 0)
+        log_warn("a queue pair cannot be stopped: %s", strerror(result));
+    queue->stopped = true;
+}
+
 static int pair_advance(struct verbs_queue *queue, struct rdma_cm_id *id, enum ibv_qp_state state,
                         enum ibv_mtu mtu)
 {
