@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /**
  * @file scale.c
- * What one more rank costs the others: start-up time, memory and descriptors of a rank, before and after all have talked to all,
- * and the processor time of an idle rank. Then what an update costs each of caller, primary and backup.
+ * What one more rank costs the others: start-up time, memory, descriptors, rings and queue pairs of a rank, before and after all
+ * have talked to all, and the processor time of an idle rank. Then what an update costs each of caller, primary and backup.
  *
  * Usage: scale SUITE: figures as lines of JSON.
  */
@@ -47,6 +47,37 @@ static double descriptors(void)
     if (directory)
         closedir(directory);
     return count - 3; /* ., .. and the directory itself */
+}
+
+/* Rings of messages in shared memory, of both ways. Each is mapped twice in a row, so that what wraps around lies in one piece. */
+static double rings(void)
+{
+    enum { RING_BYTES = 64 * 1024 };
+    double mappings = 0;
+    char line[512];
+    FILE *file = fopen("/proc/self/maps", "r");
+    while (file && fgets(line, sizeof line, file)) {
+        char *behind;
+        unsigned long from = strtoul(line, &behind, 16), to = strtoul(behind + 1, NULL, 16);
+        mappings += strstr(line, "memfd:belay-control") && to - from == RING_BYTES;
+    }
+    if (file)
+        fclose(file);
+    return mappings / 2;
+}
+
+/* Queue pairs of this process, as the kernel lists them. */
+static double queue_pairs(void)
+{
+    double count = 0;
+    char own[32], line[512];
+    snprintf(own, sizeof own, "pid %ld ", (long)getpid());
+    FILE *list = popen("rdma resource show qp 2>/dev/null", "r");
+    while (list && fgets(line, sizeof line, list))
+        count += strstr(line, own) != NULL;
+    if (list)
+        pclose(list);
+    return count;
 }
 
 static double processor_ns(void)
@@ -95,6 +126,15 @@ static void put(belay_cache *cache, uint64_t number)
     uint64_t key[2] = {number, random_mix(number)};
     int result = belay_put(cache, key, KEY_SIZE, value, VALUE_SIZE, NULL);
     CHECK(result == BELAY_OK, "put: %s (%s)", belay_strerror(result), belay_last_error());
+}
+
+static void tell_connections(const char *when)
+{
+    char name[64];
+    snprintf(name, sizeof name, "%s_rings", when);
+    tell(name, rings(), "rings");
+    snprintf(name, sizeof name, "%s_queue_pairs", when);
+    tell(name, queue_pairs(), "queue pairs");
 }
 
 /* Every rank writes to every primary, each with a backup. */
@@ -159,7 +199,7 @@ int main(int argc, char **argv)
     MPI_Comm_size(MPI_COMM_WORLD, &ranks);
     CHECK(argc == 2 && ranks >= 2 && ranks <= 64, "Usage: scale SUITE, with 2 to 64 processes");
     suite = argv[1];
-    belay_config config = {.arena_size = 512u << 20};
+    belay_config config = {.arena_size = 64u << 20};
     belay_cache_config described = {.name = "scale",
                                     .backups = 1,
                                     .partitions = PARTITIONS,
@@ -173,12 +213,14 @@ int main(int argc, char **argv)
     tell("open", opened, "ms");
     tell("open_memory", private_kib() - kib, "KiB");
     tell("open_descriptors", descriptors() - files, "descriptors");
+    tell_connections("open");
     CHECK(belay_cache_open(node, &described, &cache) == BELAY_OK, "cache: %s", belay_last_error());
     sleeping_barrier();
     double before = private_kib();
     talk_to_all(node, cache);
     tell("talked_memory", private_kib() - before, "KiB");
     tell("talked_descriptors", descriptors() - files, "descriptors");
+    tell_connections("talked");
     idle();
     if (ranks == 3)
         cost_of_updates(node, cache);

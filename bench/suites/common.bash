@@ -31,3 +31,23 @@ launch() {
 by_quick() {
     if $QUICK; then echo "$1"; else echo "$2"; fi
 }
+
+# How cost grows with the ranks: scale SUITE RANKS...
+scale() {
+    local suite=$1 ranks
+    shift
+    for ranks in "$@"; do
+        launch "$ranks" bench/scale/scale "$suite"
+    done
+}
+
+# From the least and the most ranks on: what each further rank adds, and so what 1,000 and 10,000 would cost.
+extrapolate() {
+    jq -cs '.[], (map(select(.ranks)) | group_by(.name | sub("_n[0-9]+$"; ""))[] | sort_by(.ranks)
+        | select((.[0].name | test("_(open|open_descriptors|talked_rings|talked_queue_pairs)_n")) and length > 2)
+        | .[0] as $first | .[-1] as $last
+        | (($last.value - $first.value) / ($last.ranks - $first.ranks)) as $each
+        | (1000, 10000) as $ranks
+        | {suite: .[0].suite, name: ($first.name | sub("_n[0-9]+$"; "_n\($ranks)_computed")),
+           value: ($first.value + $each * ($ranks - $first.ranks)), unit: $first.unit})'
+}

@@ -40,25 +40,6 @@ transactions() {
     launch 4 bench/transactions/smallbank host full_sync "$(by_quick 10000 100000)" "$(by_quick 150 1500)"
 }
 
-# How cost grows with the ranks.
-scale() {
-    local ranks
-    for ranks in $(by_quick "3 4" "2 3 4 6 8 12 16"); do
-        launch "$ranks" bench/scale/scale host
-    done
-}
-
-# From the least and the most ranks on: what each further rank adds, and so what 1,000 and 10,000 would cost.
-extrapolate() {
-    jq -cs '.[], (map(select(.ranks)) | group_by(.name | sub("_n[0-9]+$"; ""))[] | sort_by(.ranks)
-        | select((.[0].name | test("_(open|open_descriptors)_n")) and length > 2)
-        | .[0] as $first | .[-1] as $last
-        | (($last.value - $first.value) / ($last.ranks - $first.ranks)) as $each
-        | (1000, 10000) as $ranks
-        | {suite: "host", name: ($first.name | sub("_n[0-9]+$"; "_n\($ranks)_computed")),
-           value: ($first.value + $each * ($ranks - $first.ranks)), unit: $first.unit})'
-}
-
 suite_run() {
     local options=(--runs "$(by_quick 3 15)")
     $QUICK && options+=(--quick)
@@ -67,6 +48,6 @@ suite_run() {
     launch 2 bench/host/host "${options[@]}"
     transactions
     ycsb | name_representative
-    scale | extrapolate
+    scale host $(by_quick "3 4" "2 3 4 6 8 12 16") | extrapolate
     stores
 }

@@ -42,12 +42,14 @@ softroce_here() {
     perftest_figures "$limits"
     BELAY_TRANSPORT=verbs launch 3 bench/host/host "${options[@]}" | jq -c --argjson l "$limits" "$limits_filter"
     BELAY_TRANSPORT=verbs launch 3 bench/transactions/commits softroce "$(by_quick 1 3)" | jq -c --argjson l "$limits" "$transactions_filter"
+    # shellcheck disable=SC2046 # words
+    BELAY_TRANSPORT=verbs scale softroce $(by_quick "2" "2 3 4 6 8") | extrapolate
     BELAY_TRANSPORT=verbs launch 4 bench/transactions/smallbank softroce full_sync 2000 "$(by_quick 300 1500)"
 }
 
 softroce_in_guest() {
     local script="source '$SUITES/common.bash'; source '$SUITES/softroce.bash'; softroce_here"
-    "$SRC/mpi-launch/softroce-guest" --timeout "$(by_quick 300 900)" --share "$SCRATCH" --env SRC="$SRC" \
+    "$SRC/mpi-launch/softroce-guest" --timeout "$(by_quick 400 1800)" --share "$SCRATCH" --env SRC="$SRC" \
         --env BUILD="$BUILD" --env SUITES="$SUITES" --env QUICK="$QUICK" --env SCRATCH="$SCRATCH" -- \
         bash -euo pipefail -c "($script) >'$SCRATCH/softroce.lines'" >&2
     cat "$SCRATCH/softroce.lines"
