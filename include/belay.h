@@ -45,11 +45,11 @@ extern "C" {
 #define BELAY_KEY_MAX             4096u                 /**< bytes of the longest key; the shortest has 1 */
 #define BELAY_VALUE_MAX           (1024u * 1024 * 1024) /**< bytes of the longest value; the shortest has 0 */
 #define BELAY_CACHE_NAME_MAX      63u                   /**< characters of the longest cache name */
-#define BELAY_CACHES_MAX          64u                   /**< caches open in one job */
-#define BELAY_PARTITIONS_MAX      65536u                /**< partitions of one cache */
-#define BELAY_BACKUPS_MAX         15u                   /**< backup copies of a PARTITIONED cache */
-#define BELAY_NODES_MAX           4096u                 /**< nodes of one job */
-#define BELAY_TX_KEYS_MAX         4096u                 /**< keys that one transaction reads or writes */
+#define BELAY_CACHES_MAX          64u      /**< caches of one job, those that were closed included */
+#define BELAY_PARTITIONS_MAX      65536u   /**< partitions of one cache */
+#define BELAY_BACKUPS_MAX         15u      /**< backup copies of a PARTITIONED cache */
+#define BELAY_NODES_MAX           4096u    /**< nodes of one job */
+#define BELAY_TX_KEYS_MAX         4096u    /**< keys that one transaction reads or writes */
 #define BELAY_TX_BYTES_MAX        1048576u /**< bytes of keys and values that one transaction writes */
 #define BELAY_FUNCTION_NAME_MAX   63u      /**< characters of the longest name of a function */
 #define BELAY_INVOKE_VALUE_MAX    65536u   /**< bytes of the longest value that functions work on */
@@ -250,7 +250,7 @@ typedef struct belay_cache_config {
  * Open a cache. The first open of a name creates the cache. Collective over the *servers*: returns when every live
  * server has opened the name (or after the operation timeout); clients may open it at any time. The configurations
  * must be equal: else every waiting node gets BELAY_ERR_MISMATCH naming the field and both values.
- * Errors: INVALID, CONFIG, MISMATCH, NO_SPACE, TIMEOUT, NODE_FAILED, NOT_SUPPORTED.
+ * Errors: INVALID, CONFIG, MISMATCH, NO_SPACE, TOO_LARGE (more than BELAY_CACHES_MAX), TIMEOUT, NODE_FAILED, NOT_SUPPORTED.
  */
 int belay_cache_open(belay_node *node, const belay_cache_config *config, belay_cache **cache);
 

@@ -12,7 +12,7 @@ int belay_get_all(belay_cache *cache, belay_get_item *items, size_t count)
     for (size_t i = 0; i < count; ++i) {
         belay_get_item *item = &items[i];
         item->status = check_key("belay_get_all", cache, item->key.data, item->key.length);
-        if (item->status == BELAY_OK && !item->buffer)
+        if (item->status == BELAY_OK && !item->buffer && item->capacity > 0)
             item->status = log_quiet(BELAY_ERR_INVALID, "belay_get_all: the buffer of item %zu is NULL", i);
     }
     many_get(cache, items, count);

@@ -65,15 +65,15 @@ int belay_get_nb(belay_cache *cache, const void *key, size_t key_length, void *b
 {
     struct belay_request *begun;
     int result = check_key("belay_get_nb", cache, key, key_length);
-    if (result == BELAY_OK)
-        result = check_output("belay_get_nb", buffer, "buffer");
+    if (result == BELAY_OK && !buffer && capacity > 0)
+        result = log_quiet(BELAY_ERR_INVALID, "belay_get_nb: the buffer is NULL");
     if (result == BELAY_OK)
         result = check_output("belay_get_nb", value_length, "value_length");
     if (result == BELAY_OK)
         result = request_new("belay_get_nb", request, &begun);
     if (result != BELAY_OK)
         return result;
-    client_begin_get(begun, cache, key, key_length, buffer, capacity, value_length);
+    client_begin_get(begun, cache, key, key_length, buffer ? buffer : begun, capacity, value_length);
     *request = begun;
     return BELAY_OK;
 }

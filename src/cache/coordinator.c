@@ -104,10 +104,24 @@ static unsigned free_number(belay_node *node)
     return number;
 }
 
-static struct registered *add_name(belay_node *node, int peer, const struct cache_settings *settings)
+/* @return NULL: the caller has been told why. */
+static struct registered *add_name(belay_node *node, int peer, const struct message_header *header,
+                                   const struct cache_settings *settings)
 {
+    char text[OPEN_TEXT_MAX];
     unsigned number = free_number(node);
-    return number < BELAY_CACHES_MAX ? make_entry(node, (uint16_t)number, peer, settings) : NULL;
+    if (number == BELAY_CACHES_MAX) {
+        int length = snprintf(text, sizeof text,
+                              "cache %s: the job has its %u caches; those that were closed count, their data "
+                              "stays",
+                              settings->name, BELAY_CACHES_MAX);
+        node_reply(node, peer, header->call, BELAY_ERR_TOO_LARGE, text, (size_t)length);
+        return NULL;
+    }
+    struct registered *entry = make_entry(node, (uint16_t)number, peer, settings);
+    if (!entry)
+        node_reply(node, peer, header->call, BELAY_ERR_NO_MEMORY, NULL, 0);
+    return entry;
 }
 
 static void drop(belay_node *node, struct registered *entry)
@@ -218,10 +232,8 @@ static int handle_open(belay_node *node, int peer, const struct message_header *
     if (settings_check_cache(&settings) != BELAY_OK)
         return BELAY_ERR_PROTOCOL;
     struct registered *entry = find_name(node, settings.name);
-    if (!entry && !(entry = add_name(node, peer, &settings))) {
-        node_reply(node, peer, header->call, BELAY_ERR_NO_MEMORY, NULL, 0);
+    if (!entry && !(entry = add_name(node, peer, header, &settings)))
         return BELAY_OK;
-    }
     if (settings_compare_cache(&entry->settings, &settings, &difference) != BELAY_OK) {
         note_mismatch(entry, peer, &difference, text);
         if (entry->open) { /* too late for the others: they work with it */

@@ -172,6 +172,26 @@ static void test_cache_settings(const struct job *job)
     job_close(node);
 }
 
+/* One more than there can be: those that are open stay as they are. */
+static void test_too_many_caches(void)
+{
+    belay_node *node = job_open(&(belay_config){.arena_size = 64ull << 20});
+    belay_cache *cache = NULL, *refused = NULL;
+    char name[16];
+    for (unsigned i = 0; i < BELAY_CACHES_MAX; ++i) {
+        at("cache %u", i);
+        snprintf(name, sizeof name, "many-%u", i);
+        cache = job_cache(node, &(belay_cache_config){.name = name, .partitions = 1});
+    }
+    at("a cache too many");
+    CHECK_RESULT(belay_cache_open(node, &(belay_cache_config){.name = "one more", .partitions = 1}, &refused),
+                 BELAY_ERR_TOO_LARGE);
+    expect_words("a cache too many", (const char *[WORDS]){"one more", "64"});
+    CHECK_OK(belay_put(cache, "k", 1, "v", 1, NULL));
+    job_barrier();
+    job_close(node);
+}
+
 /* One server does not come to open a cache: the others get an error when the operation timeout is over. */
 static void test_missing_server(const struct job *job)
 {
@@ -246,6 +266,7 @@ int main(int argc, char **argv)
         test_cache_settings(&job);
         test_missing_server(&job);
     }
+    test_too_many_caches();
     test_no_device();
     test_several_hosts(&job);
     expect_good_open();

@@ -97,10 +97,14 @@ static void test_bad_gets(const struct subject *s, struct batch *batch)
     batch->gets[62].key.length = 0;
     batch->gets[63].key.length = BELAY_KEY_MAX + 1;
     batch->gets[64].buffer = NULL;
+    batch->gets[65].buffer = NULL;
+    batch->gets[65].capacity = 0;
     CHECK_RESULT(belay_get_all(s->cache, batch->gets + 60, ITEMS - 60), BELAY_ERR_TRUNCATED);
     CHECK(batch->gets[61].status == BELAY_ERR_TRUNCATED && batch->gets[61].length == short_length,
           "%d, %zu bytes", batch->gets[61].status, batch->gets[61].length);
     CHECK(batch->gets[62].status == BELAY_ERR_INVALID, "%d", batch->gets[62].status);
+    CHECK(batch->gets[65].status == (batch->puts[65].value.length ? BELAY_ERR_TRUNCATED : BELAY_OK), "%d",
+          batch->gets[65].status);
     CHECK(batch->gets[63].status == BELAY_ERR_TOO_LARGE, "%d", batch->gets[63].status);
     CHECK(batch->gets[64].status == BELAY_ERR_INVALID, "%d", batch->gets[64].status);
     for (unsigned i = 65; i < ITEMS; ++i)

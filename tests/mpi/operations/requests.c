@@ -55,6 +55,10 @@ void test_requests(const struct subject *s, const belay_write_options *options)
     CHECK_OK(belay_get_nb(s->cache, keys[0].bytes, keys[0].length, buffers[0], 3, &lengths[0], &requests[0]));
     CHECK_RESULT(belay_wait(&requests[0]), BELAY_ERR_TRUNCATED);
     CHECK(lengths[0] == strlen(values[0]), "TRUNCATED tells %zu bytes", lengths[0]);
+    CHECK_OK(belay_get_nb(s->cache, keys[0].bytes, keys[0].length, NULL, 0, &lengths[0], &requests[0]));
+    CHECK_RESULT(belay_wait(&requests[0]), BELAY_ERR_TRUNCATED);
+    CHECK_RESULT(belay_get_nb(s->cache, keys[0].bytes, keys[0].length, NULL, 1, &lengths[0], &requests[0]),
+                 BELAY_ERR_INVALID);
 
     for (unsigned i = 0; i < OPEN; ++i)
         CHECK_OK(belay_remove_nb(s->cache, keys[i].bytes, keys[i].length, options, &requests[i]));
