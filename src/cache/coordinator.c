@@ -104,24 +104,23 @@ static unsigned free_number(belay_node *node)
     return number;
 }
 
-/* @return NULL: the caller has been told why. */
-static struct registered *add_name(belay_node *node, int peer, const struct message_header *header,
-                                   const struct cache_settings *settings)
+static struct registered *add_name(belay_node *node, int peer, const struct cache_settings *settings)
+{
+    unsigned number = free_number(node);
+    return number < BELAY_CACHES_MAX ? make_entry(node, (uint16_t)number, peer, settings) : NULL;
+}
+
+/* A name that could not be added. */
+static void refuse_name(belay_node *node, int peer, const struct message_header *header, const char *name)
 {
     char text[OPEN_TEXT_MAX];
-    unsigned number = free_number(node);
-    if (number == BELAY_CACHES_MAX) {
-        int length = snprintf(text, sizeof text,
-                              "cache %s: the job has its %u caches; those that were closed count, their data "
-                              "stays",
-                              settings->name, BELAY_CACHES_MAX);
-        node_reply(node, peer, header->call, BELAY_ERR_TOO_LARGE, text, (size_t)length);
-        return NULL;
-    }
-    struct registered *entry = make_entry(node, (uint16_t)number, peer, settings);
-    if (!entry)
+    if (free_number(node) < BELAY_CACHES_MAX) {
         node_reply(node, peer, header->call, BELAY_ERR_NO_MEMORY, NULL, 0);
-    return entry;
+        return;
+    }
+    snprintf(text, sizeof text, "cache %s: the job has its %u caches; those that were closed count", name,
+             BELAY_CACHES_MAX);
+    node_reply(node, peer, header->call, BELAY_ERR_TOO_LARGE, text, strlen(text));
 }
 
 static void drop(belay_node *node, struct registered *entry)
@@ -232,8 +231,10 @@ static int handle_open(belay_node *node, int peer, const struct message_header *
     if (settings_check_cache(&settings) != BELAY_OK)
         return BELAY_ERR_PROTOCOL;
     struct registered *entry = find_name(node, settings.name);
-    if (!entry && !(entry = add_name(node, peer, header, &settings)))
+    if (!entry && !(entry = add_name(node, peer, &settings))) {
+        refuse_name(node, peer, header, settings.name);
         return BELAY_OK;
+    }
     if (settings_compare_cache(&entry->settings, &settings, &difference) != BELAY_OK) {
         note_mismatch(entry, peer, &difference, text);
         if (entry->open) { /* too late for the others: they work with it */

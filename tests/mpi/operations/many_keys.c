@@ -107,7 +107,7 @@ static void test_bad_gets(const struct subject *s, struct batch *batch)
           batch->gets[65].status);
     CHECK(batch->gets[63].status == BELAY_ERR_TOO_LARGE, "%d", batch->gets[63].status);
     CHECK(batch->gets[64].status == BELAY_ERR_INVALID, "%d", batch->gets[64].status);
-    for (unsigned i = 65; i < ITEMS; ++i)
+    for (unsigned i = 66; i < ITEMS; ++i)
         expect_item(batch, i);
 }
 
