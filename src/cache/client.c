@@ -26,6 +26,7 @@ void client_operation(struct belay_request *request, enum operation_kind kind, c
     operation->entry_at = 0;
     operation->time_to_live_ms = 0;
     operation->transaction = 0;
+    operation->decided = false;
     operation->status = BELAY_OK;
     operation->answer = (struct operation_answer){0};
     operation->failures_seen = PROVISION_NEVER_FAILED;

@@ -68,23 +68,24 @@ static int stage(struct partition *partition, struct operation *operation, const
                     operation->value_length, operation->ends_at, operation->origin, change);
 }
 
-static int split(struct partition *partition, uint64_t hash, uint32_t *failures_seen)
+/* Only removes, which make room, and what has been decided may use the held-back segments. */
+static enum room_purpose purpose_of(const struct operation *operation)
+{
+    return operation_removes(operation->kind) || operation->decided ? ROOM_FOR_REMOVE : ROOM_FOR_PUT;
+}
+
+static int split(struct partition *partition, struct operation *operation)
 {
     struct copy_change change;
-    int result = copy_split(partition->copy, hash, &change);
+    int result = copy_split(partition->copy, operation->hash, &change);
     if (result == COPY_NEEDS_SEGMENTS)
-        return partition_provision(partition, 0, ROOM_FOR_PUT, failures_seen);
+        return partition_provision(partition, 0, operation->decided ? ROOM_FOR_REMOVE : ROOM_FOR_PUT,
+                                   &operation->failures_seen);
     FAULT_POINT("split-before-push");
     if (result == BELAY_OK)
         partition_push_now(partition, &change);
     FAULT_POINT("split-after-push");
     return result;
-}
-
-/* Only removes, which make room, and what has been decided may use the held-back segments. */
-static enum room_purpose purpose_of(const struct operation *operation)
-{
-    return operation_removes(operation->kind) || operation->transaction ? ROOM_FOR_REMOVE : ROOM_FOR_PUT;
 }
 
 /* Do what the copy asks for. @return BELAY_OK: stage again; FABRIC_AGAIN: park; or an error. */
@@ -97,7 +98,7 @@ static int prepare(struct partition *partition, struct operation *operation, int
     if (need == COPY_NEEDS_SEGMENTS)
         result = partition_provision(partition, bytes, purpose_of(operation), &operation->failures_seen);
     else if (need == COPY_NEEDS_SPLIT)
-        result = split(partition, operation->hash, &operation->failures_seen);
+        result = split(partition, operation);
     return result == COPY_NEEDS_DRAIN ? FABRIC_AGAIN : result;
 }
 

@@ -48,6 +48,7 @@ struct operation {
     uint64_t time_to_live_ms; /* 0: as the cache says; BELAY_NEVER_EXPIRES */
     uint64_t ends_at;         /* what that comes to, set when executed */
     uint64_t transaction;     /* that it is part of; 0: of none */
+    bool decided;             /* it cannot be refused any more: it may use the room that is held back */
     bool repeated;            /* sent before to a primary that is lost: it may have been applied */
 
     int status; /* result, valid when executed or finished */

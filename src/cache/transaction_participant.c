@@ -3,13 +3,15 @@
 
 #include "base/fault.h"
 #include "base/log.h"
+#include "cache/transaction_recover.h"
 #include "copy/mark.h"
 
 #include <stdlib.h>
 
 enum {
-    TRANSACTION_CLIENT = 1u << 31
-}; /* in copy_origin: numbers of transactions are not those of requests */
+    TRANSACTION_CLIENT = 1u << 31, /* in copy_origin: numbers of transactions are not those of requests */
+    RESERVES_FOR_ITSELF = 1 << 20  /* no peer: what is reserved stays when the coordinator dies */
+};
 
 static struct copy_origin origin_of(uint64_t id)
 {
@@ -44,9 +46,24 @@ struct participant *participant_get(struct partition *partition, uint64_t id)
     return participant;
 }
 
+/* What was reserved and will not be used. */
+static void give_room_back(struct participant *participant)
+{
+    for (uint32_t i = participant->staged; i < participant->change_count; ++i) {
+        struct operation *operation = &participant->changes[i].operation;
+        if (operation->entry_at)
+            operation_abandon(participant->partition, operation->entry_at);
+        operation->entry_at = 0;
+    }
+    if (participant->outcome_at)
+        operation_abandon(participant->partition, participant->outcome_at);
+    participant->outcome_at = 0;
+}
+
 void participant_drop(struct transactions *transactions, struct participant *participant)
 {
     struct participant **at = &transactions->first;
+    give_room_back(participant);
     while (*at != participant)
         at = &(*at)->next;
     *at = participant->next;
@@ -188,6 +205,7 @@ static int make_changes(struct participant *participant, struct record_reader *r
     participant->sequence = reader->header.sequence;
     participant->sync = reader->header.sync;
     record_key(participant->note_key, participant->id, participant->lane);
+    participant->record_failures_seen = participant->outcome_failures_seen = PROVISION_NEVER_FAILED;
     participant->changes = malloc((reader->header.actions + 1) * sizeof *participant->changes);
     if (!participant->changes)
         return log_error(BELAY_ERR_NO_MEMORY, "no memory for the changes of a transaction");
@@ -237,14 +255,34 @@ static enum operation_outcome execute_outcome(struct participant *participant, e
                                                   .sequence = participant->sequence};
     note_operation(participant, &participant->outcome_note, sync, &participant->outcome,
                    sizeof participant->outcome, finished);
-    return execute_note(participant, &participant->outcome_note);
+    participant->outcome_note.decided = true;
+    participant->outcome_note.entry_at = participant->outcome_at;
+    if (participant->outcome_at)
+        copy_fill(participant->partition->copy, participant->outcome_value_at, 0, &participant->outcome,
+                  sizeof participant->outcome);
+    enum operation_outcome result = execute_note(participant, &participant->outcome_note);
+    if (result != OPERATION_PARK)
+        participant->outcome_at = 0; /* used, or given back */
+    return result;
 }
 
-/* Has to be tried again, or would be in vain? What is decided waits for room for as long as it takes. */
-static bool has_to_wait(enum operation_outcome outcome, const struct operation *operation)
+/* What is decided is tried again until there is room. */
+static bool is_starved(struct participant *participant, enum operation_outcome outcome,
+                       struct operation *operation)
 {
-    return outcome == OPERATION_PARK ||
-           (outcome == OPERATION_EXECUTED && operation->status == BELAY_ERR_NO_SPACE);
+    if (outcome != OPERATION_EXECUTED || operation->status != BELAY_ERR_NO_SPACE)
+        return false;
+    operation->failures_seen = PROVISION_NEVER_FAILED;
+    operation->entry_at = 0; /* given back */
+    participant->starved = true;
+    recover_attend(participant->partition->node);
+    return true;
+}
+
+static bool has_to_wait(struct participant *participant, enum operation_outcome outcome,
+                        struct operation *operation)
+{
+    return outcome == OPERATION_PARK || is_starved(participant, outcome, operation);
 }
 
 /* ---- Committing ---- */
@@ -252,7 +290,7 @@ static bool has_to_wait(enum operation_outcome outcome, const struct operation *
 static void finish(struct participant *participant)
 {
     struct partition *partition = participant->partition;
-    answer(participant, partition->abandoned ? BELAY_ERR_EXCLUDED : BELAY_OK);
+    answer(participant, partition->abandoned ? BELAY_ERR_EXCLUDED : participant->result);
     participant_drop(partition->transactions, participant);
 }
 
@@ -279,15 +317,25 @@ static void decided_noted(struct operation *operation)
     one_less((struct participant *)((char *)operation - offsetof(struct participant, prepare_note)));
 }
 
+/* Alone, with one change and without a record, it is nothing but that change, and fails as that does. */
+static bool is_refused(const struct participant *participant, enum operation_outcome outcome,
+                       const struct operation *operation)
+{
+    return !participant->noted && outcome == OPERATION_EXECUTED && operation->status == BELAY_ERR_NO_SPACE;
+}
+
 static bool stage_changes(struct participant *participant)
 {
     while (participant->staged < participant->change_count) {
         struct operation *operation = &participant->changes[participant->staged].operation;
+        operation->decided = participant->noted;
         enum operation_outcome outcome = operation_execute(participant->partition, operation);
-        if (has_to_wait(outcome, operation))
+        if (is_refused(participant, outcome, operation))
+            participant->result = operation->status;
+        else if (has_to_wait(participant, outcome, operation))
             return false;
-        if (outcome == OPERATION_EXECUTED && operation->status != BELAY_OK &&
-            operation->status != BELAY_ERR_NOT_FOUND)
+        else if (outcome == OPERATION_EXECUTED && operation->status != BELAY_OK &&
+                 operation->status != BELAY_ERR_NOT_FOUND)
             log_error(operation->status, "a decided change cannot be applied: %s",
                       belay_strerror(operation->status));
         participant->pending += outcome == OPERATION_PENDING;
@@ -303,17 +351,19 @@ static bool stage_outcome(struct participant *participant)
         return true;
     enum operation_outcome outcome = execute_outcome(participant, RECORD_COMMITTED, participant->sync,
                                                      outcome_noted);
-    if (has_to_wait(outcome, &participant->outcome_note))
+    if (has_to_wait(participant, outcome, &participant->outcome_note))
         return false;
     participant->pending += outcome == OPERATION_PENDING;
     return true;
 }
 
-/* As far as it goes now. @return false: it has to wait; true: all is staged, and the participant may be gone. */
+/* As far as it goes now. @return false: it has to wait in line; true: all is staged, and the participant may be gone, or it is
+ * starved. */
 static bool commit_step(struct participant *participant)
 {
+    participant->starved = false;
     if (!stage_changes(participant) || !stage_outcome(participant))
-        return false;
+        return participant->starved;
     participant->all_staged = true;
     FAULT_POINT("tx-before-applied");
     if (participant->pending == 0)
@@ -326,14 +376,19 @@ static bool resume(struct parked *parked)
     return commit_step((struct participant *)((char *)parked - offsetof(struct participant, resume)));
 }
 
-void participant_commit(struct participant *participant)
+static void go_on_committing(struct participant *participant)
 {
-    FAULT_POINT("tx-commit");
-    participant->state = PARTICIPANT_COMMITTING;
     if (commit_step(participant))
         return;
     participant->resume.attempt = resume;
     partition_park(participant->partition, &participant->resume);
+}
+
+void participant_commit(struct participant *participant)
+{
+    FAULT_POINT("tx-commit");
+    participant->state = PARTICIPANT_COMMITTING;
+    go_on_committing(participant);
 }
 
 /* ---- Preparing ---- */
@@ -371,6 +426,30 @@ static int lock_and_check(struct participant *participant, struct record_reader 
     return result == BELAY_OK ? make_changes(participant, reader) : result;
 }
 
+/* So that what is decided need not wait for room: each new value, and the outcome, has its place before. A remove has not: for
+ * those room is held back. */
+static int reserve_room(struct participant *participant, bool for_outcome)
+{
+    uint64_t value_at;
+    for (uint32_t i = 0; i < participant->change_count; ++i) {
+        struct operation *operation = &participant->changes[i].operation;
+        if (operation->kind != OPERATION_PUT || operation->entry_at)
+            continue;
+        int result = operation_reserve(participant->partition, RESERVES_FOR_ITSELF, operation->key,
+                                       operation->key_length, operation->value_length, false,
+                                       &operation->failures_seen, &operation->entry_at, &value_at);
+        if (result != BELAY_OK)
+            return result;
+        copy_fill(participant->partition->copy, value_at, 0, operation->value, operation->value_length);
+    }
+    if (!for_outcome || participant->outcome_at)
+        return BELAY_OK;
+    return operation_reserve(participant->partition, RESERVES_FOR_ITSELF, participant->note_key,
+                             RECORD_KEY_LENGTH, sizeof participant->outcome, false,
+                             &participant->outcome_failures_seen, &participant->outcome_at,
+                             &participant->outcome_value_at);
+}
+
 /* The record is on its way, or needs no entry. */
 static void go_on(struct participant *participant, bool alone, bool pending)
 {
@@ -396,7 +475,14 @@ int participant_prepare(struct participant *participant, bool alone, uint64_t *h
         participant_drop(partition->transactions, participant);
         return result;
     }
-    if (alone && participant->change_count <= 1) {
+    bool without_record = alone && participant->change_count <= 1;
+    result = reserve_room(participant, !without_record);
+    if (result != BELAY_OK) {
+        if (result != FABRIC_AGAIN)
+            participant_drop(partition->transactions, participant);
+        return result;
+    }
+    if (without_record) {
         go_on(participant, true, false);
         return BELAY_OK;
     }
@@ -405,7 +491,9 @@ int participant_prepare(struct participant *participant, bool alone, uint64_t *h
     struct operation *note = &participant->prepare_note;
     note_operation(participant, note, alone ? participant->sync : BELAY_FULL_SYNC, participant->record,
                    participant->length, alone ? decided_noted : prepare_noted);
+    note->failures_seen = participant->record_failures_seen;
     enum operation_outcome outcome = execute_note(participant, note);
+    participant->record_failures_seen = note->failures_seen;
     if (outcome == OPERATION_PARK)
         return FABRIC_AGAIN;
     if (outcome == OPERATION_EXECUTED && note->status != BELAY_OK) {
@@ -426,21 +514,40 @@ static void abort_noted(struct operation *operation)
     finish((struct participant *)((char *)operation - offsetof(struct participant, outcome_note)));
 }
 
-bool participant_abort(struct participant *participant)
+/* @return false: it has to wait. */
+static bool stage_abort(struct participant *participant)
 {
-    if (participant->state == PARTICIPANT_PREPARING)
-        return false;
-    if (participant->state == PARTICIPANT_OPEN) {
-        finish(participant);
-        return true;
-    }
+    participant->starved = false;
     enum operation_outcome outcome = execute_outcome(participant, RECORD_ABORTED, BELAY_FULL_SYNC,
                                                      abort_noted);
-    if (has_to_wait(outcome, &participant->outcome_note))
-        return false;
+    if (has_to_wait(participant, outcome, &participant->outcome_note))
+        return participant->starved;
     if (outcome == OPERATION_EXECUTED)
         finish(participant);
     return true;
+}
+
+bool participant_abort(struct participant *participant)
+{
+    switch (participant->state) {
+    case PARTICIPANT_OPEN: finish(participant); return true;
+    case PARTICIPANT_ABORTING: return true; /* it will be answered */
+    case PARTICIPANT_PREPARED: break;
+    default: return false;
+    }
+    participant->state = PARTICIPANT_ABORTING;
+    if (stage_abort(participant))
+        return true;
+    participant->state = PARTICIPANT_PREPARED;
+    return false;
+}
+
+void participant_feed(struct participant *participant)
+{
+    if (participant->state == PARTICIPANT_COMMITTING)
+        go_on_committing(participant);
+    else if (!stage_abort(participant))
+        participant->starved = true;
 }
 
 /* ---- At a new primary ---- */

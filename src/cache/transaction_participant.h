@@ -4,6 +4,11 @@
  * One transaction at one partition, as the partition's primary carries it out.
  *
  *   OPEN --prepare--> PREPARING --record on all backups--> PREPARED --decision--> COMMITTING --all applied--> gone
+ *                                                          or ABORTING --outcome on all backups--> gone
+ *
+ * Room for all that a decision will write is reserved before the record is written, so that what is decided need not wait for any. Only
+ * a new primary has no places for what it finds prepared: if the arenas are full, it tries again and again (`starved`), not in the
+ * line of requests, for behind it may be removes that make room.
  *
  * From PREPARING on its keys are locked and marked, and every backup can go on as the primary. Who decides is the coordinator, or if
  * it is dead, recovery. The changes are then applied one by one, under the locks; if the primary dies meanwhile, all of them are
@@ -21,6 +26,7 @@
 enum participant_state {
     PARTICIPANT_OPEN,
     PARTICIPANT_PREPARING,
+    PARTICIPANT_ABORTING,
     PARTICIPANT_PREPARED,
     PARTICIPANT_COMMITTING
 };
@@ -51,12 +57,16 @@ struct participant {
     uint32_t sequence;
     uint16_t lane;
     uint8_t sync;
+    int result; /* of a single change without record; else BELAY_OK */
     struct change *changes;
     uint32_t change_count, staged, pending;
     bool noted; /* the copy has its record */
     bool all_staged;
+    bool starved; /* there was no room for the next step of its end */
     struct record_header outcome;
     struct operation prepare_note, outcome_note;
+    uint64_t outcome_at, outcome_value_at;                /* room reserved for the outcome; 0: none */
+    uint32_t record_failures_seen, outcome_failures_seen; /* see partition_provision() */
     unsigned char note_key[RECORD_KEY_LENGTH];
     struct parked resume; /* at its partition, when a commit has to wait for room */
     int peer;             /* who waits for the answer to `call`; 0: nobody does */
@@ -90,6 +100,9 @@ void participant_commit(struct participant *participant);
 
 /* Undo. @return false: try again after progress. Else it is answered when all copies know, and dropped. */
 bool participant_abort(struct participant *participant);
+
+/* It is starved: try again. It may be gone then. */
+void participant_feed(struct participant *participant);
 
 /* A record that was found in a copy becomes a participant again. */
 int participant_restore(struct partition *partition, const void *record, size_t length);

@@ -64,7 +64,7 @@ static void restore_all(struct partition *partition)
     }
 }
 
-static void recovery_wanted(belay_node *node)
+void recover_attend(belay_node *node)
 {
     node->caches->coordinator->recovery_wanted = true;
     node_attend(node);
@@ -76,7 +76,7 @@ void recover_promoted(struct partition *partition)
         return;
     copy_marks_reset(partition->copy);
     restore_all(partition);
-    recovery_wanted(partition->node);
+    recover_attend(partition->node);
 }
 
 /* ---- Asking ---- */
@@ -131,7 +131,7 @@ static void answered(struct call *call, int status, const void *body, size_t len
         } else if (status == BELAY_ERR_PARTITION_LOST) {
             participant->inquiry.next++; /* nobody knows any more */
         }
-        recovery_wanted(partition->node);
+        recover_attend(partition->node);
     }
     spin_release(&partition->lock);
     free(question);
@@ -197,11 +197,24 @@ static void ask_participant(struct participant *participant)
 
 /* ---- Looking after them ---- */
 
+static void feed(struct participant *participant)
+{
+    uint64_t now = clock_now();
+    if (now < participant->inquiry.retry_at)
+        return;
+    participant->inquiry.retry_at = now + RETRY_MS * NANOSECONDS_PER_MS;
+    participant_feed(participant);
+}
+
 /* @return true: it needs to be looked after again. */
 static bool look_after(struct participant *participant)
 {
     struct partition *partition = participant->partition;
     bool dead = is_dead(partition->node, participant->id);
+    if (participant->starved) {
+        feed(participant);
+        return true;
+    }
     if (participant->state == PARTICIPANT_OPEN && dead) {
         participant_drop(partition->transactions, participant);
         return false;
@@ -248,7 +261,7 @@ static int progress(belay_node *node, bool *busy)
 
 static void view_changed(belay_node *node)
 {
-    recovery_wanted(node);
+    recover_attend(node);
 }
 
 /* At the coordinator: what became of a transaction of which a new primary has found the record? Committed if it is over: an

@@ -19,6 +19,9 @@
 /* struct partition.promoted */
 void recover_promoted(struct partition *partition);
 
+/* There is something to be looked after in the next round of progress. */
+void recover_attend(belay_node *node);
+
 void transaction_recover_register(belay_node *node);
 
 #endif

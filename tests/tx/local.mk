@@ -21,3 +21,6 @@ tests_tx_histories_LDADD = $(TEST_LIBS)
 
 check_PROGRAMS += tests/tx/turns
 tests_tx_turns_LDADD = $(TEST_LIBS)
+
+check_PROGRAMS += tests/tx/full
+tests_tx_full_LDADD = $(TEST_LIBS)

@@ -61,7 +61,8 @@ int main(int argc, char **argv)
     belay_cache *board = job_cache(bank.node, &board_config);
     bank_open(&bank, (belay_sync)job_setting("BELAY_TEST_SYNC", BELAY_FULL_SYNC),
               (unsigned)job_setting("BELAY_TEST_BACKUPS", 1), "bank");
-    bank_fill(&bank); /* the last use of MPI */
+    bank_fill(&bank);                    /* the last use of MPI */
+    meet(&bank, board, "all is filled"); /* nobody dies before all have left its barrier */
     bank_work(&bank, 20, job_clock() + (uint64_t)(job.seconds * 1e9));
     CHECK_OK(belay_flush(bank.node));
     meet(&bank, board, "end of work");
