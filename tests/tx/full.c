@@ -7,6 +7,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 enum { ARENA_SIZE = 8 << 20, KEYS = 400, TOUCHED = 4, LENGTH = 20 * 1000, ROUNDS = 60 };
 
@@ -16,7 +17,7 @@ struct tester {
     belay_cache *cache;
     struct random_source random;
     unsigned char *value;
-    unsigned committed, refused;
+    unsigned committed, refused, alone_refused;
 };
 
 static void fill(struct tester *t)
@@ -46,6 +47,22 @@ static void write_some(struct tester *t, unsigned first)
           belay_strerror(result), belay_last_error());
     t->committed += result == BELAY_OK;
     t->refused += result == BELAY_ERR_NO_SPACE;
+    CHECK_OK(belay_tx_close(tx));
+}
+
+/* A transaction of one change has no record; it fails as the change does. */
+static void write_one(struct tester *t)
+{
+    belay_tx *tx;
+    unsigned key = KEYS + (unsigned)random_below(&t->random, KEYS);
+    if (!CHECK_OK(belay_tx_begin(t->node, BELAY_PESSIMISTIC, BELAY_READ_COMMITTED, 5000, &tx)))
+        return;
+    CHECK_OK(belay_tx_put(tx, t->cache, &key, sizeof key, t->value, LENGTH));
+    int result = belay_tx_commit(tx);
+    CHECK(result == BELAY_OK || result == BELAY_ERR_NO_SPACE, "%s: %s", belay_strerror(result),
+          belay_last_error());
+    CHECK_RESULT(belay_tx_state(tx), result == BELAY_OK ? BELAY_TX_COMMITTED : BELAY_TX_ROLLED_BACK);
+    t->alone_refused += result == BELAY_ERR_NO_SPACE;
     CHECK_OK(belay_tx_close(tx));
 }
 
@@ -79,6 +96,47 @@ static void check_groups(struct tester *t)
     CHECK(whole > 0, "no transaction has left anything");
 }
 
+static int write_keys(struct tester *t, unsigned first, unsigned count)
+{
+    belay_tx *tx;
+    if (!CHECK_OK(belay_tx_begin(t->node, BELAY_OPTIMISTIC, BELAY_READ_COMMITTED, 0, &tx)))
+        return BELAY_OK;
+    for (unsigned key = first; key < first + count; ++key)
+        CHECK_OK(belay_tx_put(tx, t->cache, &key, sizeof key, t->value, LENGTH));
+    int result = belay_tx_commit(tx);
+    CHECK_OK(belay_tx_close(tx));
+    return result;
+}
+
+/* There is room for the records, but not for what they say. What is refused leaves room as it was. */
+static void write_more_than_half(struct tester *t)
+{
+    enum { LARGE = 50, LEFT = 65, SMALL = 10, TIMES = 3, FIRST = 10 * KEYS };
+    unsigned there = 0;
+    uint64_t entries;
+    CHECK_OK(belay_clear(t->cache));
+    while (belay_put(t->cache, &there, sizeof there, t->value, LENGTH, NULL) == BELAY_OK)
+        ++there;
+    CHECK_OK(belay_clear(t->cache));
+    there -= LEFT;
+    for (unsigned key = 0; key < there; ++key)
+        CHECK_OK(belay_put(t->cache, &key, sizeof key, t->value, LENGTH, NULL));
+    for (int i = 0; i < TIMES; ++i)
+        CHECK_RESULT(write_keys(t, FIRST, LARGE), BELAY_ERR_NO_SPACE);
+    CHECK_OK(belay_size(t->cache, &entries));
+    CHECK(entries == there, "%llu entries, not %u", (unsigned long long)entries, there);
+    CHECK_OK(write_keys(t, FIRST, SMALL));
+}
+
+/* What is refused begins sweeps, which change copies behind all calls. */
+static void await_sweeps(struct tester *t)
+{
+    belay_verify_report report;
+    uint64_t until = job_clock() + 20 * 1000000000ull;
+    while (belay_verify(t->cache, &report) == BELAY_ERR_DIFFERS && job_clock() < until)
+        nanosleep(&(struct timespec){0, 10 * 1000 * 1000}, NULL);
+}
+
 static void write_many(struct tester *t, const char *when)
 {
     t->committed = t->refused = 0;
@@ -106,12 +164,21 @@ int main(int argc, char **argv)
     if (job.rank == 0)
         fill(&t);
     write_many(&t, "full");
-    CHECK(t.refused > 0, "nothing was refused");
+    for (int i = 0; i < TOUCHED; ++i)
+        write_one(&t);
+    CHECK(t.refused > 0 && t.alone_refused > 0, "nothing was refused");
+    job_barrier();
     if (job.rank == 0)
         make_room(&t);
     write_many(&t, "with room");
     CHECK(t.committed > 0, "there is room, and nothing commits");
     check_groups(&t);
+    job_barrier();
+    if (job.rank == 0) {
+        write_more_than_half(&t);
+        await_sweeps(&t);
+    }
+    job_barrier();
     job_verify(t.node, t.cache, "in the end");
     free(t.value);
     job_close(t.node);
