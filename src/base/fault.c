@@ -13,8 +13,8 @@
 #include <unistd.h>
 
 static char wanted[64];
-static atomic_int left; /* passes until the fault; 0: none wanted */
-static int signal_wanted = SIGKILL;
+static atomic_int left;             /* passes until the fault; 0: none wanted */
+static int signal_wanted = SIGKILL; /* 0: none, something fails */
 
 /* The first of the faults in the list that is meant for this node. */
 void fault_init(int node)
@@ -26,20 +26,31 @@ void fault_init(int node)
         next = strchr(text, ',');
         if (sscanf(text, "%63[^:,]:%d:%d:%7[^,]", wanted, &count, &where, how) < 2 || where != node)
             continue;
-        signal_wanted = strcmp(how, "stop") == 0 ? SIGSTOP : SIGKILL;
+        signal_wanted = strcmp(how, "stop") == 0 ? SIGSTOP : strcmp(how, "fail") == 0 ? 0 : SIGKILL;
         atomic_store(&left, count);
         return;
     }
 }
 
-void fault_point(const char *name)
+static bool is_time(const char *name)
 {
     if (atomic_load_explicit(&left, memory_order_relaxed) <= 0 || strcmp(name, wanted) != 0)
-        return;
-    if (atomic_fetch_sub(&left, 1) == 1) {
-        log_warn("at fault point %s", name);
+        return false;
+    if (atomic_fetch_sub(&left, 1) != 1)
+        return false;
+    log_warn("at fault point %s", name);
+    return true;
+}
+
+void fault_point(const char *name)
+{
+    if (is_time(name))
         kill(getpid(), signal_wanted);
-    }
+}
+
+bool fault_fails(const char *name)
+{
+    return is_time(name);
 }
 
 #else

@@ -86,6 +86,7 @@ static void prepare_operation(struct request *request)
     operation->repeated = request->header.flags & WIRE_REPEATED;
     operation->origin = (struct copy_origin){.client = (uint32_t)request->peer + 1, .number = wire->number};
     operation->transaction = 0;
+    operation->decided = false;
     operation->answer = (struct operation_answer){0};
     operation->failures_seen = PROVISION_NEVER_FAILED;
     operation->finished = answer_pending;

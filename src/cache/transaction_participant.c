@@ -565,6 +565,8 @@ int participant_restore(struct partition *partition, const void *record, size_t 
     unsigned char *copied = malloc(length);
     if (!participant || !copied) {
         free(copied);
+        if (participant && !participant->record && !participant->holds)
+            participant_drop(partition->transactions, participant);
         return log_error(BELAY_ERR_NO_MEMORY, "no memory for a transaction");
     }
     free(participant->record);
@@ -574,14 +576,25 @@ int participant_restore(struct partition *partition, const void *record, size_t 
     int result = lock_all(participant, &reader, &holder);
     if (result == BELAY_OK)
         result = make_changes(participant, &reader);
-    if (result != BELAY_OK)
-        return result;
+    if (result != BELAY_OK) {
+        participant_drop(partition->transactions, participant);
+        return result == OPERATION_LOCKED
+                   ? log_error(BELAY_ERR_PROTOCOL,
+                               "partition %u: two transactions have prepared to change a key",
+                               partition->number)
+                   : result;
+    }
     participant->noted = true;
     participant->inquiry.recovered = true;
     mark_all(participant);
     participant->state = PARTICIPANT_PREPARED;
-    bool decided = reader.header.state == RECORD_DECIDED;
-    if (decided || copy_applied_find(partition->copy, origin_of(participant->id)))
-        participant_commit(participant);
     return BELAY_OK;
+}
+
+bool participant_is_decided(const struct participant *participant)
+{
+    struct record_reader reader;
+    return (record_open(&reader, participant->record, participant->length) &&
+            reader.header.state == RECORD_DECIDED) ||
+           copy_applied_find(participant->partition->copy, origin_of(participant->id));
 }

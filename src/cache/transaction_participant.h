@@ -104,7 +104,9 @@ bool participant_abort(struct participant *participant);
 /* It is starved: try again. It may be gone then. */
 void participant_feed(struct participant *participant);
 
-/* A record that was found in a copy becomes a participant again. */
+/* A record that was found in a copy becomes a participant again, prepared. Errors: NO_MEMORY; PROTOCOL (damaged). */
 int participant_restore(struct partition *partition, const void *record, size_t length);
+/* Does its copy say that it is committed? Its coordinator's caller may have been told so. */
+bool participant_is_decided(const struct participant *participant);
 
 #endif

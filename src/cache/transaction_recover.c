@@ -19,48 +19,73 @@ enum { RETRY_MS = 2 };
 
 /* ---- A new primary ---- */
 
-static void restore(struct partition *partition, const unsigned char *key, size_t key_length)
+static int restore(struct partition *partition, const unsigned char *key, size_t key_length)
 {
     struct copy_found found;
     if (copy_find(partition->copy, key_hash(key, key_length), key, key_length, &found) != BELAY_OK)
-        return;
-    unsigned char *record = malloc(found.value_length + 1);
-    if (!record) {
-        log_error(BELAY_ERR_NO_MEMORY, "no memory for a transaction");
-        return;
-    }
+        return BELAY_OK;
+    unsigned char *record = FAULT_FAILS("tx-restore") ? NULL : malloc(found.value_length + 1);
+    if (!record)
+        return log_error(BELAY_ERR_NO_MEMORY, "no memory for a transaction");
     copy_value(partition->copy, &found, 0, record, found.value_length);
-    participant_restore(partition, record, found.value_length); /* what fails is logged */
+    int result = participant_restore(partition, record, found.value_length);
     free(record);
+    return result == BELAY_ERR_NO_MEMORY ? result : BELAY_OK; /* nothing else gets better: it is logged */
 }
 
-static void restore_listed(struct partition *partition, const unsigned char *keys, size_t used)
+static int restore_listed(struct partition *partition, const unsigned char *keys, size_t used)
 {
     uint16_t length;
-    for (size_t at = 0; used - at > sizeof length; at += length) {
+    int result = BELAY_OK;
+    for (size_t at = 0; used - at > sizeof length && result == BELAY_OK; at += length) {
         memcpy(&length, keys + at, sizeof length);
         at += sizeof length;
         if (length == 0 || length > used - at)
-            return;
+            break;
         if (!own_key(keys + at, length))
             continue;
         partition->transactions->records++;
-        restore(partition, keys + at, length);
+        result = restore(partition, keys + at, length);
     }
+    return result;
 }
 
-static void restore_all(struct partition *partition)
+/* All records of the copy, or, without memory, not yet. */
+static int restore_all(struct partition *partition)
 {
     const struct arena_view *view = cache_arena_of(partition->node, partition->node->id);
     const struct copy_descriptor *descriptor = (const void *)(view->base + partition->descriptor_offset);
     struct key_cursor cursor = {0};
     unsigned char keys[BELAY_KEY_MAX + 2];
+    int result = BELAY_OK;
     partition->transactions->records = 0;
-    while (cursor.prefix < KEY_PREFIX_END) {
+    while (cursor.prefix < KEY_PREFIX_END && result == BELAY_OK) {
         long used = copy_list_keys(view, descriptor, &cursor, keys, sizeof keys);
         if (used < 0)
-            return; /* logged */
-        restore_listed(partition, keys, (size_t)used);
+            break; /* logged */
+        result = restore_listed(partition, keys, (size_t)used);
+    }
+    return result;
+}
+
+static void forget_restored(struct partition *partition)
+{
+    for (struct participant *participant = partition->transactions->first, *next; participant;
+         participant = next) {
+        next = participant->next;
+        if (participant->inquiry.recovered && participant->state == PARTICIPANT_PREPARED)
+            participant_drop(partition->transactions, participant);
+    }
+}
+
+static void commit_decided(struct partition *partition)
+{
+    for (struct participant *participant = partition->transactions->first, *next; participant;
+         participant = next) {
+        next = participant->next;
+        if (participant->inquiry.recovered && participant->state == PARTICIPANT_PREPARED &&
+            participant_is_decided(participant))
+            participant_commit(participant);
     }
 }
 
@@ -70,13 +95,18 @@ void recover_attend(belay_node *node)
     node_attend(node);
 }
 
-void recover_promoted(struct partition *partition)
+bool recover_promoted(struct partition *partition)
 {
     if (!partition->transactions)
-        return;
+        return true;
     copy_marks_reset(partition->copy);
-    restore_all(partition);
+    if (restore_all(partition) != BELAY_OK) {
+        forget_restored(partition);
+        return false;
+    }
+    commit_decided(partition);
     recover_attend(partition->node);
+    return true;
 }
 
 /* ---- Asking ---- */

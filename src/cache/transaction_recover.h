@@ -16,8 +16,8 @@
 
 #include "mirror/partition.h"
 
-/* struct partition.promoted */
-void recover_promoted(struct partition *partition);
+/* struct partition.promoted: not before all that its copy says of transactions is known here. */
+bool recover_promoted(struct partition *partition);
 
 /* There is something to be looked after in the next round of progress. */
 void recover_attend(belay_node *node);

@@ -139,9 +139,10 @@ struct partition {
     bool lost; /* no copy is left, and the policy forbids to begin with an empty one */
 
     /* Of the cache layer: */
-    void (*unpark)(struct partition *partition);   /* retries parked operations, oldest first */
-    void (*promoted)(struct partition *partition); /* it is about to serve here, rebuilt; NULL: nothing */
-    struct transactions *transactions;             /* of a transactional cache, else NULL */
+    void (*unpark)(struct partition *partition); /* retries parked operations, oldest first */
+    bool (*promoted)(
+        struct partition *partition);  /* it is about to serve here, rebuilt; false: not yet. NULL: nothing */
+    struct transactions *transactions; /* of a transactional cache, else NULL */
     bool (*begin_empty)(const struct partition *partition); /* the last copy is lost: may it begin anew? */
     void (*name_cache)(const struct partition *partition, char *name); /* BELAY_CACHE_NAME_MAX + 1 */
 

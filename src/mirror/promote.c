@@ -193,12 +193,16 @@ static void add_event(const struct partition *partition, belay_event_kind kind)
     events_add(node, &event);
 }
 
-static void serve(struct partition *partition)
+/* @return false: the cache layer is not ready; a promotion tries again. */
+static bool serve(struct partition *partition)
 {
     FAULT_POINT("promote-before-serve");
+    if (partition->promoted && !partition->promoted(partition)) {
+        if (partition->promotion)
+            partition->promotion->retry_at = clock_now() + ASK_AGAIN_MS * NANOSECONDS_PER_MS;
+        return false;
+    }
     partition_raise_version(partition);
-    if (partition->promoted)
-        partition->promoted(partition);
     partition->ready = true;
     partition->promoted_in = partition->node->view->number;
     partition_let_go(partition);
@@ -207,6 +211,7 @@ static void serve(struct partition *partition)
     add_event(partition, BELAY_EVENT_PARTITION_PROMOTED);
     resync_wanted(partition->node);
     partition_activate(partition);
+    return true;
 }
 
 /* No holder has a complete copy. The cache's policy says whether an empty one will do. */
@@ -231,7 +236,8 @@ void partition_begin_anew(struct partition *partition)
     if (partition->lost && partition->copy) {
         partition->lost = false;
         partition->complete = true;
-        serve(partition);
+        if (!serve(partition))
+            promotion_begin(partition);
     }
     spin_release(&partition->lock);
 }
