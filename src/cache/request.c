@@ -59,6 +59,22 @@ struct partition *partition_of_key(belay_node *node, uint16_t number, uint64_t h
     return cache ? &cache->partitions[hash_partition(hash, cache->partition_count)] : NULL;
 }
 
+struct request *request_of_key(belay_node *node, int peer, const struct message_header *header,
+                               const void *key, size_t key_length)
+{
+    uint64_t hash = key_hash(key, key_length);
+    struct partition *partition = partition_of_key(node, header->cache, hash);
+    struct request *request = partition ? request_new(partition, peer, header) : NULL;
+    if (!request) {
+        request_refuse(node, peer, header, partition ? BELAY_ERR_NO_MEMORY : OPERATION_ELSEWHERE);
+        return NULL;
+    }
+    request->key = key;
+    request->key_length = key_length;
+    request->hash = hash;
+    return request;
+}
+
 int partition_not_here(const struct partition *partition)
 {
     if (partition->lost)

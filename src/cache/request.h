@@ -39,6 +39,10 @@ struct request {
 struct request *request_new(struct partition *partition, int peer, const struct message_header *header);
 void request_free(struct request *request);
 
+/* A request about a key that a message ends with. NULL: refused, or no memory; the sender has been told. */
+struct request *request_of_key(belay_node *node, int peer, const struct message_header *header,
+                               const void *key, size_t key_length);
+
 /* Attempt a new request, or line it up behind those that wait already. */
 void request_begin(struct request *request, size_t value_length);
 

@@ -58,20 +58,13 @@ static int handle_reserve(belay_node *node, int peer, const struct message_heade
     if (wire.key_length == 0 || wire.key_length > BELAY_KEY_MAX || length != sizeof wire + wire.key_length ||
         wire.value_length > BELAY_VALUE_MAX)
         return BELAY_ERR_PROTOCOL;
-    const unsigned char *key = (const unsigned char *)body + sizeof wire;
-    uint64_t hash = key_hash(key, wire.key_length);
-    struct partition *partition = partition_of_key(node, header->cache, hash);
-    struct request *request = partition ? request_new(partition, peer, header) : NULL;
-    if (!request) {
-        request_refuse(node, peer, header, partition ? BELAY_ERR_NO_MEMORY : OPERATION_ELSEWHERE);
-        return BELAY_OK;
+    struct request *request = request_of_key(node, peer, header, (const unsigned char *)body + sizeof wire,
+                                             wire.key_length);
+    if (request) {
+        request->parked.attempt = attempt_reserve;
+        request->wire.reserve = wire;
+        request_begin(request, 0);
     }
-    request->parked.attempt = attempt_reserve;
-    request->wire.reserve = wire;
-    request->key = key;
-    request->key_length = wire.key_length;
-    request->hash = hash;
-    request_begin(request, 0);
     return BELAY_OK;
 }
 

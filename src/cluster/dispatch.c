@@ -177,6 +177,14 @@ int dispatch_self(belay_node *node)
     return handled;
 }
 
+void dispatch_destroy(belay_node *node)
+{
+    for (struct self_message *message = node->self_first, *next; message; message = next) {
+        next = message->next;
+        free(message);
+    }
+}
+
 int node_send(belay_node *node, int peer, const struct message_header *header, const struct iovec *parts,
               int count, unsigned flags)
 {

@@ -18,5 +18,7 @@ int dispatch_end_calls(belay_node *node);
 
 /* Handle the messages that this node sent to itself. @return their number. */
 int dispatch_self(belay_node *node);
+/* Drop those that came too late. */
+void dispatch_destroy(belay_node *node);
 
 #endif

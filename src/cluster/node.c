@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+#include "cluster/dispatch.h"
 #include "cluster/node.h"
 
 #include "base/clock.h"
@@ -28,6 +29,7 @@ int node_create(const struct node_settings *settings, belay_node **out)
 void node_destroy(belay_node *node)
 {
     calls_destroy(&node->calls);
+    dispatch_destroy(node);
     liveness_destroy(node);
     settlement_destroy(node);
     events_free(&node->event_queue);
