@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "cluster/dispatch.h"
 #include "cluster/node.h"
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "cluster/dispatch.h"
 
 #include <stdlib.h>
 #include <string.h>
