@@ -223,6 +223,13 @@ typedef enum belay_expiry {
     BELAY_EXPIRY_CREATED      /**< the one it has, unless the update brings its own time to live */
 } belay_expiry;
 
+/** What happens when an arena is full. */
+typedef enum belay_eviction {
+    BELAY_EVICTION_DEFAULT = 0, /**< none */
+    BELAY_EVICTION_NONE,        /**< writes that need room fail: BELAY_ERR_NO_SPACE */
+    BELAY_EVICTION_FIFO         /**< the entries of this cache that were written first are removed, until there is room */
+} belay_eviction;
+
 #define BELAY_TIME_TO_LIVE_MAX_MS 3153600000000u /**< the longest time to live: 100 years */
 
 /** Settings of a cache, equal on all nodes. Zero in a field means its default; only the name is required. */
@@ -244,6 +251,7 @@ typedef struct belay_cache_config {
     uint64_t
         time_to_live_ms; /**< milliseconds after which an entry is gone, by the clock (CLOCK_REALTIME) of its primary;
                                     default 0: never. See belay_write_options.time_to_live_ms */
+    belay_eviction eviction_policy;
 } belay_cache_config;
 
 /**
@@ -687,6 +695,7 @@ typedef struct belay_cache_stats {
     uint64_t puts, removes;   /**< begun by this node, all kinds of writes */
     uint64_t updates_applied; /**< applied here as primary */
     uint64_t expired;         /**< entries removed here as primary because their time to live had passed */
+    uint64_t evicted;         /**< entries removed here as primary to make room */
     uint64_t pushes;          /**< to backups, one per update and backup */
     uint64_t push_bytes;
     uint64_t entries;    /**< now in partitions whose primary is this node */

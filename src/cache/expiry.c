@@ -5,9 +5,9 @@
 #include "cache/cache.h"
 #include "cache/client.h"
 #include "cache/partitions.h"
+#include "cache/removal.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 enum {
     LOOKS_PER_ROUND = 512, /* entries and partitions that one round of progress looks at */
@@ -42,39 +42,6 @@ int expiry_settle(belay_cache *cache, const struct read_key *key, void *buffer, 
     return lookup_settled(cache, key, buffer, capacity, result); /* it lives on, or was written anew */
 }
 
-/* ---- At the primary ---- */
-
-struct removal {
-    struct operation operation;
-    unsigned char key[];
-};
-
-static void removed(struct operation *operation)
-{
-    free(operation); /* the first in struct removal */
-}
-
-enum operation_outcome expiry_remove(struct partition *partition, uint64_t hash, const void *key,
-                                     size_t key_length)
-{
-    belay_cache *cache = cache_find(partition->node, partition->cache);
-    struct removal *removal = malloc(sizeof *removal + key_length);
-    if (!removal)
-        return OPERATION_PARK;
-    memcpy(removal->key, key, key_length);
-    removal->operation = (struct operation){.kind = OPERATION_EXPIRE,
-                                            .sync = cache->sync,
-                                            .key_length = (uint16_t)key_length,
-                                            .key = removal->key,
-                                            .hash = hash,
-                                            .failures_seen = PROVISION_NEVER_FAILED,
-                                            .finished = removed};
-    enum operation_outcome outcome = operation_execute(partition, &removal->operation);
-    if (outcome != OPERATION_PENDING)
-        free(removal);
-    return outcome;
-}
-
 /* ---- What nobody reads ---- */
 
 /* @return BELAY_OK: through, or something is left for another pass; COPY_NEEDS_LOOKS. */
@@ -82,7 +49,7 @@ static int look_through(struct expiry *expiry, struct partition *partition, unsi
                         unsigned *removals)
 {
     uint64_t now = clock_of_day(), due_at;
-    struct copy_ended ended;
+    struct copy_key ended;
     if (!partition->ready) {
         expiry->again = true; /* it will be */
         return BELAY_OK;
@@ -98,7 +65,7 @@ static int look_through(struct expiry *expiry, struct partition *partition, unsi
             return BELAY_OK;
         if (result == COPY_NEEDS_LOOKS)
             return result;
-        if (expiry_remove(partition, ended.hash, ended.key, ended.key_length) == OPERATION_PARK)
+        if (removal_execute(partition, OPERATION_EXPIRE, ended.hash, ended.bytes, ended.length) == OPERATION_PARK)
             return BELAY_OK;
         --*removals;
     }

@@ -40,13 +40,6 @@ int expiry_settle(belay_cache *cache, const struct read_key *key, void *buffer, 
 /* Let the primary's progress look for entries that end. Any thread. */
 void expiry_wake(belay_node *node);
 
-/*
- * At the primary, which is ready; the lock is held. If the key's time is over, and no transaction has it, remove it.
- * @return OPERATION_PARK: it cannot be removed just now.
- */
-enum operation_outcome expiry_remove(struct partition *partition, uint64_t hash, const void *key,
-                                     size_t key_length);
-
 int expiry_create(belay_node *node);
 void expiry_destroy(belay_node *node);
 

@@ -11,6 +11,8 @@ libbelay_la_SOURCES += \
     src/cache/coordinator.c \
     src/cache/counters.c \
     src/cache/counters.h \
+    src/cache/eviction.c \
+    src/cache/eviction.h \
     src/cache/expiry.c \
     src/cache/expiry.h \
     src/cache/function.c \
@@ -37,6 +39,8 @@ libbelay_la_SOURCES += \
     src/cache/partitions.c \
     src/cache/partitions.h \
     src/cache/registry.c \
+    src/cache/removal.c \
+    src/cache/removal.h \
     src/cache/registry.h \
     src/cache/route.c \
     src/cache/route.h \

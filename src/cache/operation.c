@@ -183,7 +183,8 @@ static enum operation_outcome expire_instead(struct partition *partition, struct
     return outcome;
 }
 
-static enum operation_outcome expire(struct partition *partition, struct operation *operation)
+/* An entry that has ended, or gives way to others. */
+static enum operation_outcome give_up(struct partition *partition, struct operation *operation)
 {
     struct copy_found found;
     int looked = copy_find(partition->copy, operation->hash, operation->key, operation->key_length, &found);
@@ -192,12 +193,13 @@ static enum operation_outcome expire(struct partition *partition, struct operati
     bool locked = partition->transactions &&
                   locks_owner(partition->transactions, operation->hash, operation->key, operation->key_length,
                               operation->transaction);
-    if (locked || !expiry_is_over(found.ends_at))
+    if (locked || (operation->kind == OPERATION_EXPIRE && !expiry_is_over(found.ends_at)))
         return answer_only(partition, operation, BELAY_ERR_CONFLICT, &found);
     if (partition->transactions)
         copy_mark_changing(partition->copy, operation->hash);
+    uint64_t *count = operation->kind == OPERATION_EVICT ? &partition->evicted : &partition->expired;
     enum operation_outcome outcome = change_key(partition, operation, NULL);
-    partition->expired += outcome != OPERATION_PARK && operation->status == BELAY_OK;
+    *count += outcome != OPERATION_PARK && operation->status == BELAY_OK;
     return outcome;
 }
 
@@ -313,8 +315,8 @@ enum operation_outcome operation_execute(struct partition *partition, struct ope
         answer_again(partition, operation, applied);
         return OPERATION_EXECUTED;
     }
-    if (operation->kind == OPERATION_EXPIRE)
-        return expire(partition, operation);
+    if (operation->kind == OPERATION_EXPIRE || operation->kind == OPERATION_EVICT)
+        return give_up(partition, operation);
     if (__builtin_expect(partition->transactions != NULL, 0) && is_locked(partition, operation))
         return OPERATION_EXECUTED;
     bool present = false;

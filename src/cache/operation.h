@@ -23,7 +23,8 @@ enum operation_kind {
     OPERATION_REMOVE,
     OPERATION_EXPIRE,  /* remove it if its time is over; CONFLICT: it is not, or a transaction has the key */
     OPERATION_UPDATES, /* those above go as MESSAGE_UPDATE */
-    OPERATION_INVOKE = OPERATION_UPDATES
+    OPERATION_INVOKE = OPERATION_UPDATES,
+    OPERATION_EVICT /* remove it to make room; CONFLICT: a transaction has the key */
 };
 
 /* A status beside BELAY_ERR_*. */
@@ -69,7 +70,7 @@ enum operation_outcome {
 /* Neither has a value. */
 static inline bool operation_removes(uint8_t kind)
 {
-    return kind == OPERATION_REMOVE || kind == OPERATION_EXPIRE;
+    return kind == OPERATION_REMOVE || kind == OPERATION_EXPIRE || kind == OPERATION_EVICT;
 }
 
 static inline uint64_t key_hash(const void *key, size_t length)

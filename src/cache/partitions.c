@@ -85,6 +85,7 @@ int partitions_make(belay_cache *cache, uint32_t number, bool fresh)
     partition->begin_empty = begin_empty;
     partition->name_cache = name_cache;
     partition->time_to_live_ms = cache->settings.time_to_live_ms;
+    partition->evicts = cache->settings.eviction_policy == BELAY_EVICTION_FIFO;
     partition->keeps_end = cache->settings.expiry_policy == BELAY_EXPIRY_CREATED;
     if (result == BELAY_OK && cache_is_transactional(cache)) {
         partition->promoted = recover_promoted;

@@ -4,7 +4,8 @@
  * An arena is full: all servers clean the partitions whose primary they are, as far as it goes, and give free segments back.
  *
  * Who lacks room asks all servers by a call; each answers when it is through, and then the asker tries again. So whether a
- * write fails for want of room does not depend on how soon its peers get a core. A call that comes during a sweep is for
+ * write fails for want of room does not depend on how soon its peers get a core. If cleaning did not help, it also names the cache
+ * whose oldest entries are to give way. A call that comes during a sweep is for
  * the next one, which begins behind it.
  */
 #include "cache/sweep.h"
@@ -12,6 +13,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "cache/cache.h"
+#include "cache/eviction.h"
 #include "cache/partitions.h"
 #include "mirror/mirror.h"
 
@@ -22,6 +24,7 @@ enum { ROUND_NS = 2 * 1000000 }; /* the longest one round of progress may spend 
 
 enum sweep_state {
     SWEEP_NONE,
+    SWEEP_EVICTS, /* before it cleans: then there is more to be won */
     SWEEP_CLEANS,
     SWEEP_WAITS /* for partitions that could not go on at once */
 };
@@ -37,6 +40,7 @@ struct sweep {
     struct partition_walk walk;
     uint32_t *now, *next; /* by node: the call to answer after this sweep, after the next one; 0: none */
     bool wanted_next;
+    struct mirror_sweep what_now, what_next; /* beside cleaning */
     struct sweep_call *asked; /* by node */
     unsigned missing;         /* answers to this node's calls */
 };
@@ -57,7 +61,7 @@ static void answered(struct call *call, int status, const void *body, size_t len
     one_less(((struct sweep_call *)call)->node);
 }
 
-static void ask(belay_node *node)
+static void ask(belay_node *node, const struct mirror_sweep *what)
 {
     struct sweep *sweep = node->caches->sweep;
     struct message_header header = {.type = MESSAGE_SWEEP};
@@ -66,7 +70,7 @@ static void ask(belay_node *node)
         if (!node->view->members[peer].server)
             continue;
         sweep->asked[peer] = (struct sweep_call){.call = {.answered = answered}, .node = node};
-        if (node_call_queued(node, peer, header, NULL, 0, &sweep->asked[peer].call) == BELAY_OK)
+        if (node_call_queued(node, peer, header, what, sizeof *what, &sweep->asked[peer].call) == BELAY_OK)
             sweep->missing++;
     }
     one_less(node);
@@ -84,19 +88,35 @@ static int handle_sweep(belay_node *node, int peer, const struct message_header 
                         size_t length)
 {
     struct sweep *sweep = node->caches->sweep;
-    (void)body;
-    if (length != 0 || header->call == 0)
+    struct mirror_sweep what;
+    if (length != sizeof what || header->call == 0)
         return BELAY_ERR_PROTOCOL;
+    memcpy(&what, body, sizeof what);
+    sweep->what_next.evict |= what.evict;
+    sweep->what_next.thoroughly |= what.thoroughly;
     sweep->next[peer] = header->call;
     sweep->wanted_next = true;
     node_attend(node);
     return BELAY_OK;
 }
 
-/* @return whether the partition is through. */
-static bool visit(struct partition *partition, enum sweep_state state, int *freed)
+static bool evict(const struct sweep *sweep, struct partition *partition)
 {
+    uint64_t bit = (uint64_t)1 << partition->cache;
+    bool concerned = partition->evicts && (sweep->what_now.evict & bit);
+    return !concerned || eviction_step(partition, sweep->what_now.thoroughly & bit);
+}
+
+/* @return whether the partition is through. */
+static bool visit(const struct sweep *sweep, struct partition *partition, int *freed)
+{
+    enum sweep_state state = sweep->state;
     spin_acquire(&partition->lock);
+    if (state == SWEEP_EVICTS) {
+        bool evicted = evict(sweep, partition);
+        spin_release(&partition->lock);
+        return evicted;
+    }
     if (state == SWEEP_CLEANS)
         *freed += partition_sweep(partition);
     bool through = !partition->cleaning;
@@ -117,8 +137,8 @@ static void answer(belay_node *node)
 static void turn(belay_node *node)
 {
     struct sweep *sweep = node->caches->sweep;
-    if (sweep->state == SWEEP_CLEANS) {
-        begin(sweep, SWEEP_WAITS);
+    if (sweep->state < SWEEP_WAITS) {
+        begin(sweep, sweep->state + 1);
         return;
     }
     answer(node);
@@ -131,15 +151,18 @@ static void begin_next(struct sweep *sweep)
     sweep->next = sweep->now;
     sweep->now = calls;
     sweep->wanted_next = false;
-    begin(sweep, SWEEP_CLEANS);
+    sweep->what_now = sweep->what_next;
+    sweep->what_next = (struct mirror_sweep){0};
+    begin(sweep, sweep->what_now.evict ? SWEEP_EVICTS : SWEEP_CLEANS);
 }
 
 static int progress(belay_node *node, bool *busy)
 {
     struct sweep *sweep = node->caches->sweep;
     int freed = 0;
-    if (mirror_sweep_wanted(node))
-        ask(node);
+    struct mirror_sweep what;
+    if (mirror_sweep_wanted(node, &what))
+        ask(node, &what);
     if (sweep->state == SWEEP_NONE && !sweep->wanted_next)
         return 0;
     if (sweep->state == SWEEP_NONE)
@@ -149,7 +172,7 @@ static int progress(belay_node *node, bool *busy)
         struct partition *partition = partitions_next_primary(node, &sweep->walk);
         if (!partition) {
             turn(node);
-        } else if (!visit(partition, sweep->state, &freed)) {
+        } else if (!visit(sweep, partition, &freed)) {
             sweep->walk.partition--; /* it comes next again */
             break;
         }

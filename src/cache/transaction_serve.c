@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "cache/expiry.h"
 #include "cache/partitions.h"
+#include "cache/removal.h"
 #include "cache/transaction_participant.h"
 #include "cache/transaction_wire.h"
 
@@ -86,7 +87,7 @@ static bool attempt_lock(struct parked *parked)
                            .exclusive = message->wire.flags & WIRE_TX_EXCLUSIVE};
     copy_find(partition->copy, key.hash, key.data, key.length, &found);
     if (expiry_is_over(found.ends_at)) { /* who has the lock would find it living on */
-        if (expiry_remove(partition, key.hash, key.data, key.length) == OPERATION_PARK)
+        if (removal_execute(partition, OPERATION_EXPIRE, key.hash, key.data, key.length) == OPERATION_PARK)
             return false;
         copy_find(partition->copy, key.hash, key.data, key.length, &found);
     }

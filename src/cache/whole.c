@@ -298,6 +298,7 @@ void whole_stats(belay_cache *cache, belay_cache_stats *stats)
             stats->bytes_live += copy_bytes_live(partition->copy);
             stats->updates_applied += partition->updates;
             stats->expired += partition->expired;
+            stats->evicted += partition->evicted;
             stats->pushes += partition->pushes;
             stats->push_bytes += partition->push_bytes;
         }

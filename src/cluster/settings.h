@@ -88,6 +88,7 @@ enum cache_setting {
     CACHE_NEAR_CACHE_SIZE,
     CACHE_EXPIRY_POLICY,
     CACHE_TIME_TO_LIVE_MS,
+    CACHE_EVICTION_POLICY,
     CACHE_SETTINGS
 };
 
@@ -103,12 +104,12 @@ struct cache_settings {
     uint32_t partitions;
     uint32_t read_from_backup; /* belay_switch */
     uint32_t expiry_policy;    /* belay_expiry */
+    uint32_t eviction_policy;  /* belay_eviction */
+    uint32_t reserved;
     uint64_t near_cache_size;  /* bytes; 0: none */
     struct settings_origin origins[CACHE_SETTINGS];
-    uint32_t reserved_too;
 };
-_Static_assert(sizeof(struct cache_settings) == 64 + 8 + 8 * 4 + 8 + CACHE_SETTINGS * 12 + 4,
-               "sent: no padding");
+_Static_assert(sizeof(struct cache_settings) == 64 + 8 + 10 * 4 + 8 + CACHE_SETTINGS * 12, "sent: no padding");
 
 /* ---- The configuration file ---------------------------------------------------------------------------------- */
 

@@ -56,6 +56,12 @@ static const struct setting_word expiry_policies[] = {{"MODIFIED", BELAY_EXPIRY_
                                                       {"TOUCHED", 0},
                                                       {NULL, 0}};
 
+static const struct setting_word eviction_policies[] = {{"NONE", BELAY_EVICTION_NONE},
+                                                        {"FIFO", BELAY_EVICTION_FIFO},
+                                                        {"LRU", 0},
+                                                        {"SORTED", 0},
+                                                        {NULL, 0}};
+
 static const struct setting node_settings[NODE_SETTINGS] = {
     [NODE_ROLE] = {IN_NODE(role), .property = "role", .variable = "BELAY_ROLE", .type = SETTING_WORD,
                    .words = roles, .initial = BELAY_ROLE_SERVER,
@@ -151,6 +157,10 @@ static const struct setting cache_settings[CACHE_SETTINGS] = {
                                .variable = "BELAY_TIME_TO_LIVE_MS", .type = SETTING_MILLISECONDS,
                                .minimum = 1, .maximum = BELAY_TIME_TO_LIVE_MAX_MS, .automatic = "never",
                                .meaning = "how long an entry stays; never: until it is removed"},
+    [CACHE_EVICTION_POLICY] = {IN_CACHE(eviction_policy), .property = "evictionPolicy",
+                               .variable = "BELAY_EVICTION_POLICY", .type = SETTING_WORD,
+                               .words = eviction_policies, .initial = BELAY_EVICTION_NONE,
+                               .meaning = "FIFO: when an arena is full, what was written first is removed"},
 };
 
 const struct settings_table settings_node_table = {"belay_config", node_settings, COUNT(node_settings),
@@ -179,6 +189,7 @@ const char *settings_table_advice(const char *property)
         {"dataStorageConfiguration", "memory is the property arenaSize, and nothing is kept on disk"},
         {"rebalanceMode", "lost copies are always restored behind the writes"},
         {"nearConfiguration", "a near cache is had by the property nearCacheSize"},
+        {"evictionPolicyFactory", "what gives way when memory is full is the property evictionPolicy"},
         {"expiryPolicyFactory", "how long entries stay are the properties timeToLiveMs and expiryPolicy"},
         {"igniteInstanceName", "a job has one instance"},
     };

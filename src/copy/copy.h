@@ -30,7 +30,7 @@ enum copy_result {
     COPY_NEEDS_SPLIT = 2,    /* call copy_split() for this hash */
     COPY_NEEDS_DRAIN = 3,    /* publish the pending changes first */
     COPY_NOTHING = 4,        /* copy_clean(): nothing worth cleaning */
-    COPY_NEEDS_LOOKS = 5     /* copy_next_ended(): call again */
+    COPY_NEEDS_LOOKS = 5     /* copy_next_ended(), copy_evict_next(): call again */
 };
 
 enum {
@@ -179,17 +179,27 @@ struct copy_change *copy_oldest_pending(const copy *c);
 /* Will any entry end? Then also when to look for the first, at the earliest. */
 bool copy_has_endings(const copy *c, uint64_t *due_at);
 
-/* An entry whose time is over, as far as readers see. */
-struct copy_ended {
+struct copy_key {
     uint64_t hash;
-    size_t key_length;
-    unsigned char key[BELAY_KEY_MAX];
+    size_t length;
+    unsigned char bytes[BELAY_KEY_MAX];
 };
 
 /* Look on for entries that ended before @p now, up to @p looks of them (counted down); whoever finds one removes it before the next call. A segment whose
- * entries could not all be removed is looked through again after a while. @return BELAY_OK: *ended is one; COPY_NOTHING: none is left for
+ * entries could not all be removed is looked through again after a while. @return BELAY_OK: *key is that of one, as far as readers see; COPY_NOTHING: none is left for
  * now; COPY_NEEDS_LOOKS: there is more to look at. */
-int copy_next_ended(copy *c, uint64_t now, unsigned *looks, struct copy_ended *ended);
+int copy_next_ended(copy *c, uint64_t now, unsigned *looks, struct copy_key *key);
+
+/* ---- Primary: the oldest entries ---- */
+
+/* Begin to give up the segments of the log that were written first: a share of them, at least one. @p thorough: the one that
+ * is being written, too, if there is no other. @return false: there is none. */
+bool copy_evict_begin(copy *c, bool thorough);
+
+/* The next entry there; whoever gets one removes it before the next call, if he can. Results as of copy_next_ended(). */
+int copy_evict_next(copy *c, unsigned *looks, struct copy_key *key);
+/* The last one could not be removed just now: it comes next again. */
+void copy_evict_again(copy *c);
 
 /* ---- Primary: marks for the readers of transactions, see mark.h ---- */
 

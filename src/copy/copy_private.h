@@ -4,7 +4,7 @@
  * The state of a copy that only its owner has, and what the files of this folder offer each other:
  * segments.c what each logical segment is used for; entry.c how an entry is written and sealed; log.c where it goes
  * and what is still alive; index.c pages and slots; pending.c changes that readers do not see yet; change.c, reserve.c,
- * clear.c, split.c, cleaner.c the operations; ending.c entries whose time is over; rebuild.c and check.c the bytes taken at
+ * clear.c, split.c, cleaner.c the operations; ending.c entries whose time is over, evict.c the oldest ones; rebuild.c and check.c the bytes taken at
  * their word.
  *
  * A job has hundreds of copies per node and cache, most of them small: state is a few hundred bytes, and 24 bytes per
@@ -64,6 +64,13 @@ struct applied {
     size_t capacity, count; /* a power of two, or 0 */
 };
 
+/* Where somebody is who looks at the entries that begin in a log segment, one after the other. */
+struct log_walk {
+    uint64_t at; /* of the next one; NO_ADDRESS: through */
+    uint64_t sequence;
+    uint32_t segment;
+};
+
 struct copy {
     struct copy_descriptor *descriptor;
     struct arena_view view; /* of the own arena */
@@ -103,10 +110,16 @@ struct copy {
 
     /* ending.c */
     uint64_t due_at;    /* the earliest of the segments'; 0: no entry ends */
-    uint32_t ending;    /* the segment being looked through, or the next one */
-    uint64_t ending_at; /* the next entry of it; NO_ADDRESS: it is not begun */
-    uint64_t ending_sequence,
-        ending_due_at; /* of that segment; when to look there again, as far as it is known */
+    uint32_t ending;        /* the segment being looked through, or the next one */
+    bool ending_begun;      /* it is */
+    uint64_t ending_due_at; /* when to look there again, as far as it is known */
+    struct log_walk ending_walk;
+
+    /* evict.c */
+    uint32_t evict_left;     /* segments that are still to be given up, the one at hand included */
+    uint64_t evict_sequence; /* of the last one; older ones have had their turn */
+    struct log_walk evict_walk;
+    uint64_t evict_at; /* the entry that was handed out last */
 
     struct applied applied; /* applied.c */
 
@@ -228,6 +241,14 @@ uint64_t log_dead_bytes(const copy *c);
  * use, or say none). @return its address, or NO_ADDRESS. */
 uint64_t log_next(const copy *c, uint64_t entry_at, const struct entry_header *header);
 
+/* Begin with a log segment. Behind what was written there lies what an earlier use left: what matters is whether a slot points to an
+ * entry. */
+void log_walk_begin(const copy *c, uint32_t logical, struct log_walk *walk);
+/* @return the next entry's header; NULL: through, or the segment has been given another use since the last call. */
+const struct entry_header *log_walk_next(const copy *c, struct log_walk *walk, uint64_t *entry_at);
+/* Nothing goes to the end of the tail any more. */
+void log_close_tail(copy *c);
+
 static inline const struct segment_header *log_header(const copy *c, uint32_t logical)
 {
     return at_address(c, address_of(&c->view, logical, 0));
@@ -297,6 +318,9 @@ static inline void ending_note_found(copy *c, uint64_t entry_at, const struct en
         ending_note(c, entry_at, 1);
 }
 void ending_reset(copy *c);
+
+/* An entry as those are told of it who asked for such. */
+void entry_describe(const copy *c, uint64_t entry_at, struct copy_key *key);
 
 /* ---- clear.c ---- */
 

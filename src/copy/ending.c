@@ -27,7 +27,7 @@ void ending_note(copy *c, uint64_t entry_at, uint64_t ends_at)
 void ending_reset(copy *c)
 {
     c->due_at = c->ending = 0;
-    c->ending_at = NO_ADDRESS;
+    c->ending_begun = false;
 }
 
 bool copy_has_endings(const copy *c, uint64_t *due_at)
@@ -43,28 +43,20 @@ static bool begin_segment(copy *c, uint64_t now)
     struct segment *segment = &c->segments[c->ending];
     if (segment->use != SEGMENT_LOG || segment->due_at == 0 || segment->due_at > now)
         return false;
-    const struct segment_header *header = log_header(c, c->ending);
     segment->due_at = 0; /* what is written from now on notes itself */
-    c->ending_sequence = header->sequence;
-    c->ending_at = header->first_entry ? address_of(&c->view, c->ending, header->first_entry) : NO_ADDRESS;
     c->ending_due_at = 0;
-    return c->ending_at != NO_ADDRESS;
+    c->ending_begun = true;
+    log_walk_begin(c, c->ending, &c->ending_walk);
+    return true;
 }
 
 static void end_segment(copy *c, uint64_t now)
 {
-    if (c->ending_due_at)
-        sooner(&c->segments[c->ending].due_at,
-               c->ending_due_at > now + AGAIN_NS ? c->ending_due_at : now + AGAIN_NS);
-    c->ending_at = NO_ADDRESS;
+    struct segment *segment = &c->segments[c->ending];
+    if (c->ending_begun && c->ending_due_at && segment->use == SEGMENT_LOG)
+        sooner(&segment->due_at, c->ending_due_at > now + AGAIN_NS ? c->ending_due_at : now + AGAIN_NS);
+    c->ending_begun = false;
     c->ending++;
-}
-
-/* The lock was given up in between. */
-static bool is_still_there(const copy *c)
-{
-    return segment_use(c, c->ending) == SEGMENT_LOG &&
-           log_header(c, c->ending)->sequence == c->ending_sequence;
 }
 
 static bool is_over(copy *c, uint64_t entry_at, const struct entry_header *header, uint64_t now)
@@ -84,33 +76,27 @@ static bool is_over(copy *c, uint64_t entry_at, const struct entry_header *heade
     return true;
 }
 
-static void describe(const copy *c, uint64_t entry_at, const struct entry_header *header,
-                     struct copy_ended *ended)
+void entry_describe(const copy *c, uint64_t entry_at, struct copy_key *key)
 {
-    ended->key_length = header->key_length;
-    ended->hash = entry_hash(c, entry_at);
-    entry_read(c, entry_at, ENTRY_HEADER, ended->key, header->key_length);
+    key->length = entry_at_address(c, entry_at)->key_length;
+    key->hash = entry_hash(c, entry_at);
+    entry_read(c, entry_at, ENTRY_HEADER, key->bytes, key->length);
 }
 
-static int look_on(copy *c, uint64_t now, unsigned *looks, struct copy_ended *ended)
+static int look_on(copy *c, uint64_t now, unsigned *looks, struct copy_key *key)
 {
-    while (c->ending_at != NO_ADDRESS && segment_of(&c->view, c->ending_at) == c->ending) {
-        uint64_t entry_at = c->ending_at;
-        const struct entry_header *header = entry_at_address(c, entry_at);
-        if (*looks == 0)
-            return COPY_NEEDS_LOOKS;
-        --*looks;
-        if (!entry_fits(&c->view, c->descriptor, entry_at, header))
-            return COPY_NOTHING; /* behind the last one */
-        c->ending_at = log_next(c, entry_at, header);
-        if (c->ending_at == NO_ADDRESS)
-            c->ending_at = address_of(&c->view, c->ending + 1, 0); /* begun, and through */
+    const struct entry_header *header;
+    uint64_t entry_at;
+    for (; *looks > 0; --*looks) {
+        header = log_walk_next(c, &c->ending_walk, &entry_at);
+        if (!header)
+            return COPY_NOTHING;
         if (!is_over(c, entry_at, header, now))
             continue;
-        describe(c, entry_at, header, ended);
+        entry_describe(c, entry_at, key);
         return BELAY_OK;
     }
-    return COPY_NOTHING;
+    return COPY_NEEDS_LOOKS;
 }
 
 /* ---- All of them ---- */
@@ -123,15 +109,12 @@ static void begin_anew(copy *c)
             sooner(&c->due_at, c->segments[s].due_at);
 }
 
-int copy_next_ended(copy *c, uint64_t now, unsigned *looks, struct copy_ended *ended)
+int copy_next_ended(copy *c, uint64_t now, unsigned *looks, struct copy_key *key)
 {
     for (; c->ending < c->logical_end; end_segment(c, now)) {
-        bool begun = c->ending_at != NO_ADDRESS ? is_still_there(c) : begin_segment(c, now);
-        int result = begun ? look_on(c, now, looks, ended) : COPY_NOTHING;
+        int result = c->ending_begun || begin_segment(c, now) ? look_on(c, now, looks, key) : COPY_NOTHING;
         if (result != COPY_NOTHING)
             return result;
-        if (!begun)
-            c->ending_due_at = 0;
     }
     begin_anew(c);
     return COPY_NOTHING;

@@ -14,6 +14,7 @@ libbelay_la_SOURCES += \
     src/copy/copy_private.h \
     src/copy/ending.c \
     src/copy/entry.c \
+    src/copy/evict.c \
     src/copy/index.c \
     src/copy/keys.c \
     src/copy/keys.h \

@@ -287,6 +287,11 @@ uint64_t log_dead_bytes(const copy *c)
     return log_sealed_segments(c) * (uint64_t)log_payload(c) - (c->live - in_tail - in_gap);
 }
 
+void log_close_tail(copy *c)
+{
+    move_tail(c, NO_SEGMENT, 0);
+}
+
 uint64_t log_next(const copy *c, uint64_t entry_at, const struct entry_header *header)
 {
     uint64_t end = entry_at + entry_span(c, entry_at, entry_bytes(header));
@@ -295,4 +300,29 @@ uint64_t log_next(const copy *c, uint64_t entry_at, const struct entry_header *h
     uint32_t next = segment_of(&c->view, end - 1) + 1;
     uint32_t first = segment_use(c, next) == SEGMENT_LOG ? log_header(c, next)->first_entry : 0;
     return first ? address_of(&c->view, next, first) : NO_ADDRESS;
+}
+
+void log_walk_begin(const copy *c, uint32_t logical, struct log_walk *walk)
+{
+    const struct segment_header *header = log_header(c, logical);
+    *walk = (struct log_walk){.at = header->first_entry ? address_of(&c->view, logical, header->first_entry)
+                                                        : NO_ADDRESS,
+                              .sequence = header->sequence,
+                              .segment = logical};
+}
+
+const struct entry_header *log_walk_next(const copy *c, struct log_walk *walk, uint64_t *entry_at)
+{
+    if (walk->at == NO_ADDRESS || segment_use(c, walk->segment) != SEGMENT_LOG ||
+        log_header(c, walk->segment)->sequence != walk->sequence)
+        return NULL;
+    const struct entry_header *header = entry_at_address(c, walk->at);
+    *entry_at = walk->at;
+    walk->at = NO_ADDRESS;
+    if (!entry_fits(&c->view, c->descriptor, *entry_at, header))
+        return NULL;
+    uint64_t next = log_next(c, *entry_at, header);
+    if (next != NO_ADDRESS && segment_of(&c->view, next) == walk->segment)
+        walk->at = next;
+    return header;
 }

@@ -376,6 +376,8 @@ static void begin(copy *c)
     c->log_segments = c->pages_used = c->directory_wanted = c->reservation_count = 0;
     c->clearing = false;
     ending_reset(c);
+    c->evict_left = 0;
+    c->evict_sequence = 0;
 }
 
 static void finish(struct rebuilding *r)

@@ -44,6 +44,7 @@ module belay
         integer(c_size_t) :: near_cache_size
         integer(c_int) :: expiry_policy
         integer(c_int64_t) :: time_to_live_ms
+        integer(c_int) :: eviction_policy
     end type
 
     interface
@@ -217,7 +218,7 @@ contains
         result = c_cache_open(node, c_cache_config(c_loc(name), config%cache_mode, config%backups, &
             config%write_synchronization_mode, config%atomicity_mode, config%partition_loss_policy, &
             config%partitions, config%read_from_backup, config%near_cache_size, config%expiry_policy, &
-            config%time_to_live_ms), cache)
+            config%time_to_live_ms, config%eviction_policy), cache)
     end function
 
     !> Leaves the handle as if it had never been set.

@@ -147,6 +147,10 @@ module belay_types
     integer(c_int), parameter :: BELAY_EXPIRY_MODIFIED = 1
     integer(c_int), parameter :: BELAY_EXPIRY_CREATED = 2
 
+    integer(c_int), parameter :: BELAY_EVICTION_DEFAULT = 0
+    integer(c_int), parameter :: BELAY_EVICTION_NONE = 1
+    integer(c_int), parameter :: BELAY_EVICTION_FIFO = 2
+
     integer(c_int64_t), parameter :: BELAY_TIME_TO_LIVE_MAX_MS = 3153600000000_c_int64_t
     integer(c_int64_t), parameter :: BELAY_NEVER_EXPIRES = -1_c_int64_t
 
@@ -162,6 +166,7 @@ module belay_types
         integer(c_size_t) :: near_cache_size = 0
         integer(c_int) :: expiry_policy = BELAY_EXPIRY_DEFAULT
         integer(c_int64_t) :: time_to_live_ms = 0
+        integer(c_int) :: eviction_policy = BELAY_EVICTION_DEFAULT
     end type
 
     ! ---- Functions at the primary
@@ -291,6 +296,7 @@ module belay_types
         integer(c_int64_t) :: removes = 0
         integer(c_int64_t) :: updates_applied = 0
         integer(c_int64_t) :: expired = 0
+        integer(c_int64_t) :: evicted = 0
         integer(c_int64_t) :: pushes = 0
         integer(c_int64_t) :: push_bytes = 0
         integer(c_int64_t) :: entries = 0

@@ -102,7 +102,7 @@ void mirror_destroy(belay_node *node)
     node->mirror = NULL;
 }
 
-bool mirror_sweep_wanted(belay_node *node)
+bool mirror_sweep_wanted(belay_node *node, struct mirror_sweep *sweep)
 {
     enum { PAUSE_NS = 500 * 1000 };
     struct mirror *mirror = node->mirror;
@@ -118,6 +118,8 @@ bool mirror_sweep_wanted(belay_node *node)
     mirror->next_sweep = now + PAUSE_NS;
     atomic_store_explicit(&mirror->sweep_wanted, false, memory_order_relaxed);
     atomic_store_explicit(&mirror->sweeps_begun, begun + 1, memory_order_relaxed);
+    sweep->evict = atomic_exchange(&mirror->evict, 0);
+    sweep->thoroughly = atomic_exchange(&mirror->evict_thoroughly, 0);
     return true;
 }
 

@@ -17,9 +17,15 @@ typedef struct partition *(*partition_walker)(belay_node *node, const struct par
 int mirror_create(belay_node *node, partition_finder find, partition_walker walk);
 void mirror_destroy(belay_node *node);
 
+/* Beside cleaning: caches whose oldest entries should give way, one bit for each by its number; and those of them that have hardly
+ * any. */
+struct mirror_sweep {
+    uint64_t evict, thoroughly;
+};
+
 /* Did some copy find no room since the last sweep that this node began? Then all nodes should sweep. One at a time. Under the
  * state lock. @return true: mirror_sweep_ended() is to be called when all are through. */
-bool mirror_sweep_wanted(belay_node *node);
+bool mirror_sweep_wanted(belay_node *node, struct mirror_sweep *sweep);
 void mirror_sweep_ended(belay_node *node);
 
 /* Wait until everything this node pushed so far is on the backups. */

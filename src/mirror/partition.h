@@ -84,6 +84,8 @@ struct provision {
     int result;                   /* of the answers so far */
     bool running;
     enum room_purpose purpose;
+    uint32_t wanted;      /* segments, before any of them failed */
+    uint32_t vain;        /* provisions for puts that failed, since the last that did not */
     uint32_t failures;    /* provisions that failed for want of room, ever */
     unsigned retry_after; /* a failure: that many sweeps of this node have ended */
     uint64_t retry_at;    /* when a backup was not ready; clock_now() */
@@ -148,10 +150,13 @@ struct partition {
 
     uint64_t time_to_live_ms; /* of entries written without another one; 0: they do not end */
     bool keeps_end;           /* an update leaves it as it was */
+    bool evicts;              /* its oldest entries give way when there is no room */
+    bool evicting;            /* they do, as a part of a sweep */
+    unsigned evictions_pending, eviction_parks;
     uint64_t
         quiet_until; /* nothing is removed for that by progress: copies are being compared; clock_now() */
 
-    uint64_t updates, pushes, push_bytes, expired;
+    uint64_t updates, pushes, push_bytes, expired, evicted;
 };
 
 /* @p nodes: the holders, the primary first; -1: nobody. @p fresh: all copies are empty, and complete; else the one here is still to

@@ -20,6 +20,10 @@
 enum {
     SEGMENTS_PER_MESSAGE = 1536,
     ATTEMPTS = 3,      /* failed provisions that one operation bears, with a sweep of all nodes behind each */
+    /* The same where old entries give way, and what is done after so many failures: cleaning first. */
+    ATTEMPTS_EVICTING = 10,
+    VAIN_BEFORE_EVICTION = 2,
+    VAIN_BEFORE_THOROUGHNESS = 5,
     RETRY_NS = 1000000 /* when a backup was not ready */
 };
 
@@ -198,6 +202,20 @@ static void want_sweep(struct partition *partition)
     node_attend(partition->node);
 }
 
+/* Not for what is larger than all that could be given up. */
+static void want_eviction(struct partition *partition)
+{
+    const struct provision *provision = &partition->provision;
+    struct mirror *mirror = partition->node->mirror;
+    uint64_t bit = (uint64_t)1 << partition->cache;
+    if (!partition->evicts || provision->vain < VAIN_BEFORE_EVICTION ||
+        provision->wanted > arena_total_segments(partition->node->arena) / 2)
+        return;
+    if (provision->vain >= VAIN_BEFORE_THOROUGHNESS)
+        atomic_fetch_or(&mirror->evict_thoroughly, bit);
+    atomic_fetch_or(&mirror->evict, bit);
+}
+
 static void note_failure(struct partition *partition)
 {
     struct provision *provision = &partition->provision;
@@ -210,6 +228,8 @@ static void note_failure(struct partition *partition)
         return;
     }
     provision->failures++;
+    provision->vain++;
+    want_eviction(partition);
     /* One that has begun may have been here already. */
     provision->retry_after =
         atomic_load_explicit(&partition->node->mirror->sweeps_begun, memory_order_relaxed) + 1;
@@ -235,6 +255,8 @@ static int finish(struct partition *partition)
         else
             note_failure(partition);
     }
+    if (result == BELAY_OK && provision->purpose == ROOM_FOR_PUT)
+        provision->vain = 0;
     free(provision->physical);
     provision->physical = NULL;
     provision->running = false;
@@ -323,6 +345,7 @@ static int begin(struct partition *partition, uint32_t first, uint32_t count, en
     struct provision *provision = &partition->provision;
     provision->first = first;
     provision->count = count < SEGMENTS_PER_MESSAGE ? count : SEGMENTS_PER_MESSAGE;
+    provision->wanted = count;
     provision->purpose = purpose;
     provision->result = BELAY_OK;
     provision->missing = 0;
@@ -357,7 +380,7 @@ int partition_provision(struct partition *partition, size_t bytes, enum room_pur
         return FABRIC_AGAIN;
     if (*failures_seen == PROVISION_NEVER_FAILED)
         *failures_seen = provision->failures;
-    if (provision->failures - *failures_seen >= ATTEMPTS)
+    if (provision->failures - *failures_seen >= (partition->evicts ? ATTEMPTS_EVICTING : ATTEMPTS))
         return log_quiet(
             BELAY_ERR_NO_SPACE,
             "no free segment for partition %u here or at a backup: arenas are full (BELAY_ARENA_SIZE)",

@@ -27,6 +27,7 @@ const struct stats_figure stats_figures[] = {
     {"puts", "puts and other writes begun", true, SHARE(stats.puts)},
     {"removes", "removes begun", true, SHARE(stats.removes)},
     {"updates_applied", "updates applied as primary", true, SHARE(stats.updates_applied)},
+    {"evicted", "entries removed as primary to make room", true, SHARE(stats.evicted)},
     {"expired", "entries removed as primary, their time to live over", true, SHARE(stats.expired)},
     {"pushes", "updates pushed to backups", true, SHARE(stats.pushes)},
     {"push_bytes", "bytes pushed to backups", true, SHARE(stats.push_bytes)},

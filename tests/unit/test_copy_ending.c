@@ -22,12 +22,12 @@ static uint64_t end_of(const struct world *w, uint32_t key)
     return model->present && model->seed % 3 != 0 ? model->seed : 0;
 }
 
-static uint32_t number_of(const struct world *w, const struct copy_ended *ended)
+static uint32_t number_of(const struct world *w, const struct copy_key *ended)
 {
     unsigned char bytes[BELAY_KEY_MAX];
     for (uint32_t key = 0; key < w->options.keys; ++key)
-        if (key_hash(w, key) == ended->hash && key_bytes(w, key, bytes) == ended->key_length &&
-            memcmp(bytes, ended->key, ended->key_length) == 0)
+        if (key_hash(w, key) == ended->hash && key_bytes(w, key, bytes) == ended->length &&
+            memcmp(bytes, ended->bytes, ended->length) == 0)
             return key;
     fail_msg("a key of nobody has ended");
     return 0;
@@ -35,7 +35,7 @@ static uint32_t number_of(const struct world *w, const struct copy_ended *ended)
 
 static void remove_ended(struct world *w, uint64_t now)
 {
-    struct copy_ended ended;
+    struct copy_key ended;
     uint64_t due_at;
     int result;
     do {

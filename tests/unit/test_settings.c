@@ -65,6 +65,7 @@ static const struct sample cache_samples[] = {
     {"near_cache_size", "nearCacheSize", "BELAY_NEAR_CACHE_SIZE", "none", "64K", "1M", "1G"},
     {"expiry_policy", "expiryPolicy", "BELAY_EXPIRY_POLICY", "MODIFIED", "CREATED", "MODIFIED", "CREATED"},
     {"time_to_live_ms", "timeToLiveMs", "BELAY_TIME_TO_LIVE_MS", "never", "2s", "5s", "250ms"},
+    {"eviction_policy", "evictionPolicy", "BELAY_EVICTION_POLICY", "NONE", "FIFO", "NONE", "FIFO"},
 };
 
 static const belay_cache_config cache_struct = {
@@ -79,6 +80,7 @@ static const belay_cache_config cache_struct = {
     .near_cache_size = 1024 * 1024,
     .expiry_policy = BELAY_EXPIRY_MODIFIED,
     .time_to_live_ms = 5000,
+    .eviction_policy = BELAY_EVICTION_NONE,
 };
 
 /* ---- Help ---------------------------------------------------------------------------------------------------- */
@@ -563,6 +565,7 @@ static void malformed_settings_of_a_peer_are_found(void **state)
     MALFORMED(atomicity_mode, bad.atomicity_mode = 3);
     MALFORMED(partition_loss_policy, bad.partition_loss_policy = 4);
     MALFORMED(expiry_policy, bad.expiry_policy = 3);
+    MALFORMED(eviction_policy, bad.eviction_policy = 3);
     MALFORMED(time_to_live_ms, bad.time_to_live_ms = BELAY_TIME_TO_LIVE_MAX_MS + 1);
     MALFORMED(partitions, bad.partitions = 0);
     MALFORMED(partitions, bad.partitions = 3);

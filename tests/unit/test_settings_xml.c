@@ -169,7 +169,8 @@ static void every_property_of_a_cache(void **state)
         ONE_CACHE(SET("name", "all") SET("cacheMode", "REPLICATED") SET("backups", "15")
                       SET("writeSynchronizationMode", "PRIMARY_SYNC") SET("atomicityMode", "TRANSACTIONAL")
                           SET("partitionLossPolicy", "READ_WRITE_SAFE") SET("partitions", "65536")
-                              SET("expiryPolicy", "created") SET("timeToLiveMs", "90s")));
+                              SET("expiryPolicy", "created") SET("timeToLiveMs", "90s")
+                                  SET("evictionPolicy", "FIFO")));
     assert_int_equal(settings.cache_mode, BELAY_CACHE_REPLICATED);
     assert_int_equal(settings.backups, 15);
     assert_int_equal(settings.write_synchronization_mode, BELAY_PRIMARY_SYNC);
@@ -178,6 +179,7 @@ static void every_property_of_a_cache(void **state)
     assert_int_equal(settings.partitions, 65536);
     assert_int_equal(settings.expiry_policy, BELAY_EXPIRY_CREATED);
     assert_int_equal(settings.time_to_live_ms, 90000);
+    assert_int_equal(settings.eviction_policy, BELAY_EVICTION_FIFO);
 }
 
 static void a_single_bean_is_a_document(void **state)
@@ -282,7 +284,7 @@ static void unknown_names_list_what_is_allowed(void **state)
     REFUSED(
         IN_CACHE(SET("rebalance", "SYNC")), "job.xml:4:1: ", "unknown property \"rebalance\"",
         "allowed: name, cacheMode, backups, writeSynchronizationMode, atomicityMode, partitionLossPolicy, "
-        "partitions, readFromBackup, nearCacheSize, expiryPolicy, timeToLiveMs");
+        "partitions, readFromBackup, nearCacheSize, expiryPolicy, timeToLiveMs, evictionPolicy");
     REFUSED("<bean class=\"Cache\"/>", "job.xml:1:1: ", "class \"Cache\"",
             "allowed: org.apache.ignite.configuration.IgniteConfiguration");
     REFUSED("<bean/>", "class \"\"", "allowed: org.apache.ignite.configuration.IgniteConfiguration");
@@ -329,6 +331,7 @@ static void bad_values_have_place_and_allowed_values(void **state)
         {BELAY_ERR_NOT_SUPPORTED, "partitionLossPolicy", "READ_WRITE_ALL", "not supported",
          "READ_WRITE_SAFE"},
         {BELAY_ERR_CONFIG, "partitions", "1000", "is not a power of two", "from 1 to 65536"},
+        {BELAY_ERR_NOT_SUPPORTED, "evictionPolicy", "LRU", "not supported", "NONE, FIFO"},
         {BELAY_ERR_NOT_SUPPORTED, "expiryPolicy", "ACCESSED", "not supported", "MODIFIED, CREATED"},
         {BELAY_ERR_CONFIG, "timeToLiveMs", "4000000000s", "is too large", "never (0), or a time from 1ms"},
     };
