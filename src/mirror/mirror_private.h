@@ -36,6 +36,9 @@ static inline bool mirror_is_ahead(const belay_node *node, const struct message_
 /* Publish what every backup has. @return how many. */
 int partition_publish_ready(struct partition *partition);
 
+/* A backup has no room for a copy, or the primary none for a put: the oldest entries of the cache give way, if it allows that. */
+void partition_want_eviction(struct partition *partition);
+
 /* Segments whose pushes are done become reusable. @return how many. */
 int partition_recycle_ready(struct partition *partition);
 

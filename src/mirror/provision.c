@@ -202,18 +202,25 @@ static void want_sweep(struct partition *partition)
     node_attend(partition->node);
 }
 
+void partition_want_eviction(struct partition *partition)
+{
+    if (!partition->evicts)
+        return;
+    atomic_fetch_or(&partition->node->mirror->evict, (uint64_t)1 << partition->cache);
+    want_sweep(partition);
+}
+
 /* Not for what is larger than all that could be given up. */
-static void want_eviction(struct partition *partition)
+static void consider_eviction(struct partition *partition)
 {
     const struct provision *provision = &partition->provision;
     struct mirror *mirror = partition->node->mirror;
-    uint64_t bit = (uint64_t)1 << partition->cache;
-    if (!partition->evicts || provision->vain < VAIN_BEFORE_EVICTION ||
+    if (provision->vain < VAIN_BEFORE_EVICTION ||
         provision->wanted > arena_total_segments(partition->node->arena) / 2)
         return;
     if (provision->vain >= VAIN_BEFORE_THOROUGHNESS)
-        atomic_fetch_or(&mirror->evict_thoroughly, bit);
-    atomic_fetch_or(&mirror->evict, bit);
+        atomic_fetch_or(&mirror->evict_thoroughly, (uint64_t)1 << partition->cache);
+    partition_want_eviction(partition);
 }
 
 static void note_failure(struct partition *partition)
@@ -229,7 +236,7 @@ static void note_failure(struct partition *partition)
     }
     provision->failures++;
     provision->vain++;
-    want_eviction(partition);
+    consider_eviction(partition);
     /* One that has begun may have been here already. */
     provision->retry_after =
         atomic_load_explicit(&partition->node->mirror->sweeps_begun, memory_order_relaxed) + 1;

@@ -296,6 +296,8 @@ static void fall_back(struct resync *resync, int status)
         resync->partition->switching--;
     backup_forget_mapping(target);
     target->state = BACKUP_WAITING;
+    if (status == BELAY_ERR_NO_SPACE)
+        partition_want_eviction(resync->partition);
     if (status == BELAY_ERR_NO_SPACE && promotion_replaces(resync->partition, resync->place))
         log_warn(
             "partition %u waits: node %d has no room for a copy beside the one it keeps (BELAY_ARENA_SIZE)",

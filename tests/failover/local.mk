@@ -31,3 +31,7 @@ tests_failover_growing_LDADD = $(TEST_LIBS)
 check_PROGRAMS += tests/failover/expiry
 tests_failover_expiry_SOURCES = tests/failover/board.c tests/failover/board.h tests/failover/expiry.c
 tests_failover_expiry_LDADD = $(TEST_LIBS)
+
+check_PROGRAMS += tests/failover/eviction
+tests_failover_eviction_SOURCES = tests/failover/board.c tests/failover/board.h tests/failover/eviction.c
+tests_failover_eviction_LDADD = $(TEST_LIBS)
