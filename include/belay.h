@@ -227,7 +227,7 @@ typedef enum belay_expiry {
 typedef enum belay_eviction {
     BELAY_EVICTION_DEFAULT = 0, /**< none */
     BELAY_EVICTION_NONE,        /**< writes that need room fail: BELAY_ERR_NO_SPACE */
-    BELAY_EVICTION_FIFO         /**< the entries of this cache that were written first are removed, until there is room */
+    BELAY_EVICTION_FIFO /**< the entries of this cache that were written first are removed, until there is room */
 } belay_eviction;
 
 #define BELAY_TIME_TO_LIVE_MAX_MS 3153600000000u /**< the longest time to live: 100 years */

@@ -65,7 +65,8 @@ static int look_through(struct expiry *expiry, struct partition *partition, unsi
             return BELAY_OK;
         if (result == COPY_NEEDS_LOOKS)
             return result;
-        if (removal_execute(partition, OPERATION_EXPIRE, ended.hash, ended.bytes, ended.length) == OPERATION_PARK)
+        if (removal_execute(partition, OPERATION_EXPIRE, ended.hash, ended.bytes, ended.length) ==
+            OPERATION_PARK)
             return BELAY_OK;
         --*removals;
     }

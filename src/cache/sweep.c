@@ -41,8 +41,8 @@ struct sweep {
     uint32_t *now, *next; /* by node: the call to answer after this sweep, after the next one; 0: none */
     bool wanted_next;
     struct mirror_sweep what_now, what_next; /* beside cleaning */
-    struct sweep_call *asked; /* by node */
-    unsigned missing;         /* answers to this node's calls */
+    struct sweep_call *asked;                /* by node */
+    unsigned missing;                        /* answers to this node's calls */
 };
 
 /* ---- Asking ---- */

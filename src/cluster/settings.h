@@ -106,10 +106,11 @@ struct cache_settings {
     uint32_t expiry_policy;    /* belay_expiry */
     uint32_t eviction_policy;  /* belay_eviction */
     uint32_t reserved;
-    uint64_t near_cache_size;  /* bytes; 0: none */
+    uint64_t near_cache_size; /* bytes; 0: none */
     struct settings_origin origins[CACHE_SETTINGS];
 };
-_Static_assert(sizeof(struct cache_settings) == 64 + 8 + 10 * 4 + 8 + CACHE_SETTINGS * 12, "sent: no padding");
+_Static_assert(sizeof(struct cache_settings) == 64 + 8 + 10 * 4 + 8 + CACHE_SETTINGS * 12,
+               "sent: no padding");
 
 /* ---- The configuration file ---------------------------------------------------------------------------------- */
 

@@ -56,11 +56,8 @@ static const struct setting_word expiry_policies[] = {{"MODIFIED", BELAY_EXPIRY_
                                                       {"TOUCHED", 0},
                                                       {NULL, 0}};
 
-static const struct setting_word eviction_policies[] = {{"NONE", BELAY_EVICTION_NONE},
-                                                        {"FIFO", BELAY_EVICTION_FIFO},
-                                                        {"LRU", 0},
-                                                        {"SORTED", 0},
-                                                        {NULL, 0}};
+static const struct setting_word eviction_policies[] = {
+    {"NONE", BELAY_EVICTION_NONE}, {"FIFO", BELAY_EVICTION_FIFO}, {"LRU", 0}, {"SORTED", 0}, {NULL, 0}};
 
 static const struct setting node_settings[NODE_SETTINGS] = {
     [NODE_ROLE] = {IN_NODE(role), .property = "role", .variable = "BELAY_ROLE", .type = SETTING_WORD,

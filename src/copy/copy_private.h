@@ -109,7 +109,7 @@ struct copy {
     size_t clean_bytes;
 
     /* ending.c */
-    uint64_t due_at;    /* the earliest of the segments'; 0: no entry ends */
+    uint64_t due_at;        /* the earliest of the segments'; 0: no entry ends */
     uint32_t ending;        /* the segment being looked through, or the next one */
     bool ending_begun;      /* it is */
     uint64_t ending_due_at; /* when to look there again, as far as it is known */

@@ -9,7 +9,7 @@
  */
 #include "copy/copy_private.h"
 
-enum { SHARE = 8 }; /* that is given up at once: one segment in so many */
+enum { SHARE = 16 }; /* that is given up at once: one segment in so many */
 
 /* The oldest one that may be given up, behind those that had their turn. */
 static uint32_t oldest_segment(const copy *c, bool with_tail)

@@ -9,7 +9,7 @@
 
 struct mirror {
     partition_finder find;
-    atomic_bool sweep_wanted; /* some provision failed: make room everywhere */
+    atomic_bool sweep_wanted;                     /* some provision failed: make room everywhere */
     atomic_uint_fast64_t evict, evict_thoroughly; /* as in struct mirror_sweep */
     atomic_uint sweeps_begun, sweeps_ended;
     uint64_t next_sweep; /* not before; clock_now() */

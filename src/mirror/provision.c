@@ -19,7 +19,7 @@
 
 enum {
     SEGMENTS_PER_MESSAGE = 1536,
-    ATTEMPTS = 3,      /* failed provisions that one operation bears, with a sweep of all nodes behind each */
+    ATTEMPTS = 3, /* failed provisions that one operation bears, with a sweep of all nodes behind each */
     /* The same where old entries give way, and what is done after so many failures: cleaning first. */
     ATTEMPTS_EVICTING = 10,
     VAIN_BEFORE_EVICTION = 2,

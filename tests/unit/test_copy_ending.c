@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Entries that end are found when their time is over, and not before: all of them, wherever the cleaner moves them to, and after the
- * copy was rebuilt. */
+ * copy was rebuilt. And those that were written first are found in their order, to make room. */
 #include "copy_world.h"
 
 #include <setjmp.h>
@@ -132,9 +132,61 @@ static void what_does_not_end_costs_nothing(void **state)
     world_close(&w);
 }
 
+/* One turn. @return how many entries gave way. */
+static unsigned evict(struct world *w, bool thorough, uint32_t *next)
+{
+    struct copy_key key;
+    unsigned count = 0, looks;
+    int result;
+    if (!copy_evict_begin(w->copy[PRIMARY], thorough))
+        return 0;
+    do {
+        looks = 1 + world_below(w, 20);
+        result = copy_evict_next(w->copy[PRIMARY], &looks, &key);
+        if (result != BELAY_OK)
+            continue;
+        if (world_below(w, 10) == 0) { /* not just now */
+            copy_evict_again(w->copy[PRIMARY]);
+            continue;
+        }
+        assert_int_equal(number_of(w, &key), (*next)++);
+        assert_int_equal(world_remove(w, *next - 1), BELAY_OK);
+        ++count;
+    } while (result != COPY_NOTHING);
+    return count;
+}
+
+static void the_oldest_give_way_in_their_order(void **state)
+{
+    (void)state;
+    struct world w;
+    struct world_options options = {.segment_size = 4096, .segments = 400, .keys = KEYS, .key_length = 16};
+    uint32_t next = 0;
+    world_open(&w, &options, 5);
+    for (uint32_t key = 0; key < KEYS; ++key)
+        assert_int_equal(world_put(&w, key, 100), BELAY_OK);
+    uint64_t live = copy_bytes_live(w.copy[PRIMARY]);
+    unsigned first = evict(&w, false, &next);
+    assert_in_range(first, 1, KEYS / 4); /* a share */
+    assert_true(copy_bytes_live(w.copy[PRIMARY]) < live);
+    evict(&w, false, &next);
+    assert_in_range(next, first + 1, KEYS / 2);
+    world_collect(&w);
+    check_all(&w);
+    while (evict(&w, true, &next) > 0)
+        world_collect(&w);
+    assert_int_equal(next, KEYS);
+    assert_int_equal(copy_bytes_live(w.copy[PRIMARY]), 0);
+    assert_int_equal(world_put(&w, 3, 100), BELAY_OK);
+    check_all(&w);
+    check_mirror(&w);
+    world_close(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(all_that_ends_is_found),
-                                       cmocka_unit_test(what_does_not_end_costs_nothing)};
+                                       cmocka_unit_test(what_does_not_end_costs_nothing),
+                                       cmocka_unit_test(the_oldest_give_way_in_their_order)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

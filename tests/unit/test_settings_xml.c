@@ -165,12 +165,11 @@ static void dots_for_what_is_left_out(void **state)
 static void every_property_of_a_cache(void **state)
 {
     (void)state;
-    const struct cache_settings settings = only_cache(
-        ONE_CACHE(SET("name", "all") SET("cacheMode", "REPLICATED") SET("backups", "15")
-                      SET("writeSynchronizationMode", "PRIMARY_SYNC") SET("atomicityMode", "TRANSACTIONAL")
-                          SET("partitionLossPolicy", "READ_WRITE_SAFE") SET("partitions", "65536")
-                              SET("expiryPolicy", "created") SET("timeToLiveMs", "90s")
-                                  SET("evictionPolicy", "FIFO")));
+    const struct cache_settings settings = only_cache(ONE_CACHE(
+        SET("name", "all") SET("cacheMode", "REPLICATED") SET("backups", "15")
+            SET("writeSynchronizationMode", "PRIMARY_SYNC") SET("atomicityMode", "TRANSACTIONAL")
+                SET("partitionLossPolicy", "READ_WRITE_SAFE") SET("partitions", "65536")
+                    SET("expiryPolicy", "created") SET("timeToLiveMs", "90s") SET("evictionPolicy", "FIFO")));
     assert_int_equal(settings.cache_mode, BELAY_CACHE_REPLICATED);
     assert_int_equal(settings.backups, 15);
     assert_int_equal(settings.write_synchronization_mode, BELAY_PRIMARY_SYNC);
