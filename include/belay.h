@@ -408,6 +408,50 @@ int belay_invoke(belay_cache *cache, const void *key, size_t key_length, const c
                  const void *argument, size_t argument_length, const belay_write_options *options,
                  void *buffer, size_t capacity, size_t *result_length);
 
+/* ---- Subscriptions ------------------------------------------------------------------------------------------- */
+
+typedef struct belay_subscription
+    belay_subscription; /**< changes of keys with one prefix, told to one handler */
+
+typedef enum belay_change_kind {
+    BELAY_CHANGE_PUT = 1, /**< `key` has `value` now */
+    BELAY_CHANGE_REMOVED, /**< `key` was removed, or its time was over */
+    BELAY_CHANGE_CLEARED, /**< all keys of `partition` were removed, by belay_clear() */
+    BELAY_CHANGE_GAP      /**< changes in `partition` may have been missed: see belay_subscribe() */
+} belay_change_kind;
+
+/** One change. What the pointers point to is valid during the handler's call. */
+typedef struct belay_change {
+    belay_change_kind kind;
+    int partition;
+    uint64_t
+        version; /**< of the entry, as belay_get_versioned() tells it; removals have one too. GAP: the last that was told */
+    belay_bytes key;
+    belay_bytes
+        value; /**< data NULL: key and value have more than some 8000 bytes together; its length is told */
+} belay_change;
+
+/** Called for every change by a thread that makes progress; it may call Belay, but must not wait long. */
+typedef void (*belay_change_handler)(belay_cache *cache, const belay_change *change, void *context);
+
+/**
+ * Be told of changes of keys that begin with @p prefix, whoever makes them, once others may read them. Those of one key come in the
+ * order in which its primary made them. What happens after the call has returned is told.
+ *
+ * Nothing is missed silently. When a primary dies, or a handler is slower than changes come (4096 changes or 16 MiB wait; nobody else
+ * ever waits for it), a GAP is told for the partition, and then every key of the prefix that has changed since, with the value it has
+ * now: values in between are left out, others may be told again, and removals are left out. Who keeps a copy of what it is told
+ * should then look which of its keys in the partition are gone.
+ * @param prefix may be NULL if @p prefix_length is 0: every key. @param context passed to the handler.
+ * @param[out] subscription to be ended by belay_unsubscribe(), or by belay_close().
+ * Errors: INVALID, TOO_LARGE, NO_MEMORY, TIMEOUT, EXCLUDED.
+ */
+int belay_subscribe(belay_cache *cache, const void *prefix, size_t prefix_length,
+                    belay_change_handler handler, void *context, belay_subscription **subscription);
+
+/** End it and set it to NULL. When this returns, the handler does not run, and will not (but it may itself call this). */
+int belay_unsubscribe(belay_subscription **subscription);
+
 /* ---- Many keys ----------------------------------------------------------------------------------------------- */
 
 /** One key of belay_get_all(): the caller sets key, buffer and capacity; the call sets length and status. */

@@ -12,4 +12,5 @@ libbelay_la_SOURCES += \
     src/api/placement.c \
     src/api/request.c \
     src/api/result.c \
+    src/api/subscription.c \
     src/api/transaction.c

@@ -14,6 +14,7 @@
 #include "cache/locations.h"
 #include "cache/near.h"
 #include "cache/timings.h"
+#include "cache/watch.h"
 #include "cluster/node.h"
 #include "copy/reader.h"
 #include "mirror/partition.h"
@@ -65,7 +66,8 @@ struct belay_cache {
     struct cache_settings settings;
     uint32_t block_first, block_segments; /* descriptors of the copies here; none: ARENA_NO_SEGMENT */
     uint64_t block_offset;
-    int open_count;       /* handles; under the registry's lock */
+    int open_count; /* handles; under the registry's lock */
+    struct watch watch;
     belay_cache *retired; /* the next one that was given up */
 };
 
@@ -136,6 +138,10 @@ struct cache_registry {
     struct sweep *sweep;
     struct expiry *expiry;
     struct functions functions;
+    belay_subscription *subscriptions; /* this and the next under the state lock */
+    uint32_t last_subscription;
+    atomic_uint own_changes;                   /* messages of watch.c to this node itself, not handled yet */
+    atomic_bool changes_owed;                  /* by some watcher */
     uint32_t standby_cache, standby_partition; /* of standby.c: the next to look at; under the state lock */
     struct coordinator_state *coordinator;     /* of the transactions that this node coordinates */
 };

@@ -56,6 +56,8 @@ libbelay_la_SOURCES += \
     src/cache/staging.h \
     src/cache/standby.c \
     src/cache/standby.h \
+    src/cache/subscription.c \
+    src/cache/subscription.h \
     src/cache/sweep.c \
     src/cache/sweep.h \
     src/cache/timings.c \
@@ -80,6 +82,8 @@ libbelay_la_SOURCES += \
     src/cache/transaction_serve.c \
     src/cache/transaction_serve.h \
     src/cache/transaction_wire.h \
+    src/cache/watch.c \
+    src/cache/watch.h \
     src/cache/whole.c \
     src/cache/whole.h \
     src/cache/wire.h

@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "cache/expiry.h"
 #include "cache/transaction_locks.h"
+#include "cache/watch.h"
 
 #include <string.h>
 
@@ -139,6 +140,8 @@ static enum operation_outcome change_key(struct partition *partition, struct ope
         published = partition_push_sync(partition, &operation->update);
     else
         partition_push_now(partition, &operation->update.change);
+    if (__builtin_expect(partition->changed != NULL, 0) && published)
+        partition->changed(partition, &operation->update.change);
     partition_tidy(partition);
     return published ? OPERATION_EXECUTED : OPERATION_PENDING;
 }
@@ -403,6 +406,8 @@ int operation_clear(struct partition *partition, uint32_t *failures_seen)
         if (result != BELAY_OK)
             return result == COPY_NEEDS_DRAIN ? FABRIC_AGAIN : result;
     }
+    if (partition->changed)
+        watch_tell_cleared(partition);
     partition_tidy(partition);
     return BELAY_OK;
 }

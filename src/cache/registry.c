@@ -17,6 +17,7 @@
 #include "cache/serve.h"
 #include "cache/staging.h"
 #include "cache/standby.h"
+#include "cache/subscription.h"
 #include "cache/sweep.h"
 #include "cache/transaction_coordinator.h"
 #include "cache/transaction_locks.h"
@@ -114,6 +115,7 @@ static int make_remote_state(belay_cache *cache)
 static void cache_free(belay_cache *cache)
 {
     arena *a = cache->node->arena;
+    watch_destroy(cache);
     if (cache_find(cache->node, cache->number) == cache)
         atomic_store(&cache->node->caches->caches[cache->number], NULL);
     for (uint32_t i = 0; cache->partitions && i < cache->partition_count; ++i) {
@@ -482,6 +484,8 @@ int registry_create(belay_node *node)
     node->copies_complete = partitions_complete;
     coordinator_register(node);
     serve_register(node);
+    watch_register(node);
+    subscriptions_register(node);
     ahead_register(node);
     observe_register(node);
     partitions_register(node);
@@ -506,6 +510,7 @@ void registry_destroy(belay_node *node)
     staging_destroy(node);
     serve_free_requests(registry);
     functions_destroy(&registry->functions);
+    subscriptions_destroy(node);
     if (node->async)
         async_destroy(node);
     if (node->mirror)

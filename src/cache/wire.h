@@ -112,10 +112,50 @@ struct wire_keys_answer {
     unsigned char keys[FABRIC_MESSAGE_MAX - sizeof(struct message_header) - sizeof(struct key_cursor)];
 };
 
+/* MESSAGE_WATCH; then the prefix. */
+struct wire_watch {
+    uint32_t subscription; /* a number of the sender's; MESSAGE_UNWATCH has nothing but it */
+    uint16_t prefix_length;
+    uint8_t late; /* updates before this may have been missed */
+    uint8_t reserved;
+};
+
+enum wire_change_kind {
+    WIRE_CHANGE_BEGIN, /* what comes after `settled` is told from now on */
+    WIRE_CHANGE_PUT,
+    WIRE_CHANGE_REMOVED,
+    WIRE_CHANGE_CLEARED,
+    WIRE_CHANGE_GAP, /* something may be missing, and nothing more is told before this */
+    WIRE_CHANGE_KINDS
+};
+
+/* MESSAGE_CHANGE; then the key and, if it fits, the value. */
+struct wire_change {
+    uint32_t subscription, partition;
+    uint64_t version, settled; /* all updates up to it have been told */
+    uint32_t value_length;
+    uint16_t key_length;
+    uint8_t kind, with_value;
+};
+
+/* MESSAGE_CATCH_UP. The changes come before the answer: struct wire_caught_up. */
+struct wire_catch_up {
+    uint32_t subscription, partition;
+    uint64_t since, told; /* all up to the first is known; the newest that was told */
+    struct key_cursor cursor;
+};
+
+struct wire_caught_up {
+    struct key_cursor cursor; /* where to go on */
+    uint64_t settled;
+};
+
 /* Bytes of key and value that fit beside the rest in one message. */
 enum {
     WIRE_UPDATE_ROOM = FABRIC_MESSAGE_MAX - (int)sizeof(struct message_header) -
                        (int)sizeof(struct wire_update),
+    WIRE_CHANGE_ROOM = FABRIC_MESSAGE_MAX - (int)sizeof(struct message_header) -
+                       (int)sizeof(struct wire_change),
     WIRE_VALUE_ROOM = FABRIC_MESSAGE_MAX - (int)sizeof(struct message_header) - (int)sizeof(struct wire_value)
 };
 

@@ -7,8 +7,8 @@
 
 #include <stdlib.h>
 
-struct event_note {
-    struct event_note *next;
+struct job_event {
+    struct event_note note;
     belay_event event;
 };
 
@@ -32,23 +32,25 @@ void events_free(struct events *events)
 {
     for (struct event_note *note = take_all(events), *next; note; note = next) {
         next = note->next;
-        free(note);
+        note->tell(NULL, note);
     }
 }
 
-void events_add(belay_node *node, const belay_event *event)
+static void tell_job_event(belay_node *node, struct event_note *note)
+{
+    struct job_event *event = (struct job_event *)note;
+    belay_event_handler handler = node
+                                      ? atomic_load_explicit(&node->event_queue.handler, memory_order_acquire)
+                                      : NULL;
+    if (handler)
+        handler(node, &event->event, node->event_queue.context);
+    free(event);
+}
+
+void events_note(belay_node *node, struct event_note *note)
 {
     struct events *events = &node->event_queue;
-    if (!atomic_load_explicit(&events->handler, memory_order_relaxed))
-        return;
-    struct event_note *note = malloc(sizeof *note);
-    if (!note) {
-        log_warn("no memory for an event: it is not told");
-        return;
-    }
     note->next = NULL;
-    note->event = *event;
-    note->event.time_ns = clock_now();
     spin_acquire(&events->lock);
     *events->last = note;
     events->last = &note->next;
@@ -57,17 +59,41 @@ void events_add(belay_node *node, const belay_event *event)
     node_attend(node);
 }
 
+void events_add(belay_node *node, const belay_event *event)
+{
+    struct events *events = &node->event_queue;
+    if (!atomic_load_explicit(&events->handler, memory_order_relaxed))
+        return;
+    struct job_event *added = malloc(sizeof *added);
+    if (!added) {
+        log_warn("no memory for an event: it is not told");
+        return;
+    }
+    added->note.tell = tell_job_event;
+    added->event = *event;
+    added->event.time_ns = clock_now();
+    events_note(node, &added->note);
+}
+
 void events_tell(belay_node *node)
 {
     struct events *events = &node->event_queue;
     if (!spin_try(&events->telling))
         return;
+    atomic_store_explicit(&events->teller, pthread_self(), memory_order_relaxed);
     for (struct event_note *note = take_all(events), *next; note; note = next) {
         next = note->next;
-        belay_event_handler handler = atomic_load_explicit(&events->handler, memory_order_acquire);
-        if (handler)
-            handler(node, &note->event, events->context);
-        free(note);
+        note->tell(node, note);
     }
+    atomic_store_explicit(&events->teller, (pthread_t)0, memory_order_relaxed);
+    spin_release(&events->telling);
+}
+
+void events_await(belay_node *node)
+{
+    struct events *events = &node->event_queue;
+    if (pthread_equal(atomic_load_explicit(&events->teller, memory_order_relaxed), pthread_self()))
+        return;
+    spin_acquire(&events->telling);
     spin_release(&events->telling);
 }

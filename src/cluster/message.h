@@ -50,6 +50,10 @@ enum message_type {
     MESSAGE_STATE,         /* call: copies of a partition, as its primary knows them */
     MESSAGE_LOST,          /* no holder of a partition has a complete copy */
     MESSAGE_SWEEP,         /* call: clean and release what you can, an arena is full; answered when through */
+    MESSAGE_WATCH,         /* call: the sender wants to be told of changes, see watch.h */
+    MESSAGE_UNWATCH,       /* no more */
+    MESSAGE_CHANGE,        /* a change */
+    MESSAGE_CATCH_UP,      /* call: those that the sender may have missed */
     MESSAGE_OBSERVE_NODE,  /* call: the receiver, see observe.h */
     MESSAGE_OBSERVE_SHARE, /* call: its part in a cache */
     /* transactions, see transaction_wire.h */

@@ -29,7 +29,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-enum { NODE_HOOKS_MAX = 12 };
+enum { NODE_HOOKS_MAX = 16 };
 
 /* @p body follows the header and has @p length bytes. A negative result means malformed: the peer is cut off. */
 typedef int (*message_handler)(belay_node *node, int peer, const struct message_header *header,

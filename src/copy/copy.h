@@ -171,6 +171,16 @@ bool copy_is_clearing(const copy *c); /* it has begun, and is not finished */
 /* Show a staged change to readers. */
 void copy_publish(copy *c, struct copy_change *change);
 
+/* The entry that a change has written: header's fields; its key and then its value by copy_entry_bytes(), as long as it is not reused. */
+struct copy_written {
+    uint64_t version, entry_at;
+    uint32_t value_length;
+    uint16_t key_length;
+    bool removes;
+};
+void copy_written(const copy *c, uint64_t entry_at, struct copy_written *written);
+void copy_entry_bytes(const copy *c, const struct copy_written *written, void *buffer, size_t length);
+
 /* Pending changes, oldest first, by copy_change.newer. */
 struct copy_change *copy_oldest_pending(const copy *c);
 

@@ -77,6 +77,21 @@ uint64_t entry_ends_at(const copy *c, uint64_t entry_at)
     return ends_at;
 }
 
+void copy_written(const copy *c, uint64_t entry_at, struct copy_written *written)
+{
+    const struct entry_header *header = entry_at_address(c, entry_at);
+    *written = (struct copy_written){.version = header->version,
+                                     .entry_at = entry_at,
+                                     .value_length = header->value_length,
+                                     .key_length = header->key_length,
+                                     .removes = header->kind == ENTRY_REMOVE};
+}
+
+void copy_entry_bytes(const copy *c, const struct copy_written *written, void *buffer, size_t length)
+{
+    entry_read(c, written->entry_at, ENTRY_HEADER, buffer, length);
+}
+
 /* ---- Keys ---- */
 
 bool entry_has_key(const copy *c, uint64_t entry_at, const void *key, size_t key_length)

@@ -24,7 +24,11 @@ static int make_copy(struct partition *partition)
 
 void partition_raise_version(struct partition *partition)
 {
+    partition->found_version = copy_version(partition->copy);
     copy_raise_version(partition->copy, (uint64_t)(partition->node->view->number - 1) << 32);
+    partition->raised_version = copy_version(partition->copy);
+    if (partition->changed)
+        partition->changed(partition, NULL);
 }
 
 static void set_ready(struct partition *partition)

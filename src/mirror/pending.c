@@ -59,8 +59,11 @@ int partition_publish_ready(struct partition *partition)
         if (!update->next)
             partition->pending_last = &partition->pending_first;
         update->abandoned = partition->abandoned;
-        if (update->has_change && !update->abandoned)
+        if (update->has_change && !update->abandoned) {
             copy_publish(partition->copy, &update->change);
+            if (__builtin_expect(partition->changed != NULL, 0))
+                partition->changed(partition, &update->change);
+        }
         update->published(update); /* the update's memory may be gone now */
         ++published;
     }

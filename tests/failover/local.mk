@@ -8,6 +8,9 @@ tests_failover_under_load_SOURCES = tests/failover/board.c tests/failover/board.
     tests/failover/load.h tests/failover/own.c tests/failover/relaxed.c tests/failover/under_load.c
 tests_failover_under_load_LDADD = $(TEST_LIBS)
 
+check_PROGRAMS += tests/failover/watching
+tests_failover_watching_SOURCES = tests/failover/board.c tests/failover/board.h tests/failover/watching.c
+tests_failover_watching_LDADD = $(TEST_LIBS)
 check_PROGRAMS += tests/failover/loading
 tests_failover_loading_SOURCES = tests/failover/board.c tests/failover/board.h tests/failover/loading.c
 tests_failover_loading_LDADD = $(TEST_LIBS)
