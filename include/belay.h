@@ -410,8 +410,7 @@ int belay_invoke(belay_cache *cache, const void *key, size_t key_length, const c
 
 /* ---- Subscriptions ------------------------------------------------------------------------------------------- */
 
-typedef struct belay_subscription
-    belay_subscription; /**< changes of keys with one prefix, told to one handler */
+typedef struct belay_subscription belay_subscription; /**< changes told to one handler */
 
 typedef enum belay_change_kind {
     BELAY_CHANGE_PUT = 1, /**< `key` has `value` now */

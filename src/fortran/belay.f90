@@ -111,6 +111,18 @@ module belay
             integer(c_int) :: result
         end function
 
+        function c_subscribe(cache, prefix, prefix_length, handler, context, subscription) &
+            bind(C, name='belay_subscribe') result(result)
+            import :: belay_cache, belay_subscription, c_char, c_funptr, c_int, c_ptr, c_size_t
+            type(belay_cache), value :: cache
+            character(kind=c_char), intent(in) :: prefix(*)
+            integer(c_size_t), value :: prefix_length
+            type(c_funptr), value :: handler
+            type(c_ptr), value :: context
+            type(belay_subscription), intent(inout) :: subscription
+            integer(c_int) :: result
+        end function
+
         function c_test(request, completed) bind(C, name='belay_test') result(result)
             import :: belay_request, c_int
             type(belay_request), value :: request
@@ -141,7 +153,7 @@ module belay
         end function
     end interface
     private :: c_open, c_join, c_close, c_cache_open, c_cache_close, c_iterate, c_on_event, c_test, c_strerror, &
-        c_function_register,         c_last_error, c_version, c_strlen
+        c_function_register, c_subscribe,         c_last_error, c_version, c_strlen
 
 contains
 
@@ -280,6 +292,20 @@ contains
         passed = c_null_ptr
         if (present(context)) passed = context
         result = c_function_register(node, name // c_null_char, c_funloc(function), passed)
+    end function
+
+    !> prefix: a text, whose characters all count. context: as for belay_iterate(); what it points to must stay.
+    function belay_subscribe(cache, prefix, handler, subscription, context) result(result)
+        type(belay_cache), intent(in) :: cache
+        character(len=*), intent(in) :: prefix
+        procedure(belay_change_handler) :: handler
+        type(belay_subscription), intent(inout) :: subscription
+        type(c_ptr), intent(in), optional :: context
+        integer(c_int) :: result
+        type(c_ptr) :: passed
+        passed = c_null_ptr
+        if (present(context)) passed = context
+        result = c_subscribe(cache, prefix, len(prefix, c_size_t), c_funloc(handler), passed, subscription)
     end function
 
     function belay_test(request, completed) result(result)

@@ -31,6 +31,16 @@ module belay_calls
         end function
     end interface
 
+    !> Told of changes after belay_subscribe().
+    abstract interface
+        subroutine belay_change_handler(cache, change, context) bind(C)
+            import :: belay_cache, belay_change, c_ptr
+            type(belay_cache), value :: cache
+            type(belay_change), intent(in) :: change
+            type(c_ptr), value :: context
+        end subroutine
+    end interface
+
     !> Told of events after belay_on_event().
     abstract interface
         subroutine belay_event_handler(node, event, context) bind(C)
@@ -356,6 +366,12 @@ module belay_calls
             type(*), dimension(..), intent(inout), asynchronous, optional :: buffer
             integer(c_size_t), intent(inout), asynchronous, optional :: result_length
             type(belay_write_options), intent(in), optional :: options
+            integer(c_int) :: result
+        end function
+
+        function belay_unsubscribe(subscription) bind(C, name='belay_unsubscribe') result(result)
+            import :: belay_subscription, c_int
+            type(belay_subscription), intent(inout) :: subscription
             integer(c_int) :: result
         end function
 

@@ -175,6 +175,18 @@ module belay_types
     integer(c_int), parameter :: BELAY_ACTION_SET = 1
     integer(c_int), parameter :: BELAY_ACTION_REMOVE = 2
 
+    ! ---- Subscriptions
+
+    integer(c_int), parameter :: BELAY_CHANGE_PUT = 1
+    integer(c_int), parameter :: BELAY_CHANGE_REMOVED = 2
+    integer(c_int), parameter :: BELAY_CHANGE_CLEARED = 3
+    integer(c_int), parameter :: BELAY_CHANGE_GAP = 4
+
+    type, bind(C) :: belay_subscription
+        private
+        type(c_ptr) :: handle = c_null_ptr
+    end type
+
     ! ---- Transactions
 
     integer(c_int), parameter :: BELAY_PESSIMISTIC = 1
@@ -211,6 +223,14 @@ module belay_types
     type, bind(C) :: belay_bytes
         type(c_ptr) :: data = c_null_ptr
         integer(c_size_t) :: length = 0
+    end type
+
+    type, bind(C) :: belay_change
+        integer(c_int) :: kind = 0
+        integer(c_int) :: partition = 0
+        integer(c_int64_t) :: version = 0
+        type(belay_bytes) :: key
+        type(belay_bytes) :: value
     end type
 
     type, bind(C) :: belay_invocation

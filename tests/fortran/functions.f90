@@ -9,6 +9,7 @@ module test_functions
     public :: run_functions
 
     integer, target :: offset = 100
+    integer, target :: told = 0
 
 contains
 
@@ -40,6 +41,42 @@ contains
         action = BELAY_ACTION_REMOVE
     end function
 
+    !> The context points to a number that becomes the value of what was put last.
+    subroutine take(cache, change, context) bind(C)
+        type(belay_cache), value :: cache
+        type(belay_change), intent(in) :: change
+        type(c_ptr), value :: context
+        integer, pointer :: last, value
+        call c_f_pointer(context, last)
+        if (change%kind /= BELAY_CHANGE_PUT) return
+        call c_f_pointer(change%value%data, value)
+        last = value
+        call check(belay_partition_count(cache) > change%partition, 'the partition of a change')
+    end subroutine
+
+    subroutine run_subscription(cache)
+        type(belay_cache), intent(in) :: cache
+        type(belay_subscription) :: subscription
+        integer :: length
+        character(len=16) :: key
+        write (key, '(a, i0)') 'told ', own_rank
+        call expect(belay_subscribe(cache, trim(key), take, subscription, c_loc(told)), BELAY_OK, 'subscribe')
+        call expect(belay_put(cache, trim(key), 77), BELAY_OK, 'put')
+        do while (last_told() /= 77)
+            call expect(belay_get(cache, trim(key), length), BELAY_OK, 'get')
+        end do
+        call expect(belay_unsubscribe(subscription), BELAY_OK, 'unsubscribe')
+        call expect(belay_unsubscribe(subscription), BELAY_ERR_INVALID, 'unsubscribe again')
+        call expect(belay_remove(cache, trim(key)), BELAY_OK, 'remove')
+    end subroutine
+
+    function last_told() result(last)
+        integer :: last
+        integer, volatile, pointer :: seen
+        seen => told
+        last = seen
+    end function
+
     subroutine run_functions(node, cache, barrier)
         type(belay_node), intent(in) :: node
         type(belay_cache), intent(in) :: cache
@@ -68,6 +105,7 @@ contains
         call expect(belay_invoke(cache, key, 'forget'), BELAY_OK, 'invoke with nothing')
         call expect(belay_contains(cache, key), BELAY_ERR_NOT_FOUND, 'removed by a function')
         call expect(belay_invoke(cache, key, 'unknown'), BELAY_ERR_NO_FUNCTION, 'an unknown function')
+        call run_subscription(cache)
         call expect(belay_invoke(cache, key, repeat('n', 64)), BELAY_ERR_INVALID, 'too long a name')
     end subroutine
 end module
