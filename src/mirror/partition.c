@@ -24,8 +24,12 @@ static int make_copy(struct partition *partition)
 
 void partition_raise_version(struct partition *partition)
 {
-    partition->found_version = copy_version(partition->copy);
-    copy_raise_version(partition->copy, (uint64_t)(partition->node->view->number - 1) << 32);
+    uint32_t view = partition->node->view->number;
+    if (partition->raised_in != view) { /* else it waits to serve in this one */
+        partition->raised_in = view;
+        partition->found_version = copy_version(partition->copy);
+    }
+    copy_raise_version(partition->copy, (uint64_t)(view - 1) << 32);
     partition->raised_version = copy_version(partition->copy);
     if (partition->changed)
         partition->changed(partition, NULL);

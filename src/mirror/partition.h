@@ -131,8 +131,9 @@ struct partition {
     struct copy *incoming;       /* filled by another node to replace the copy here; NULL: none */
     int source;                  /* node that fills it, or the copy; -1: none */
     struct promotion *promotion; /* while this node becomes the primary */
-    uint64_t found_version,
-        raised_version; /* of the copy when this node became primary: what others may have shown in between is lost */
+    /* Of the copy when this node became the primary: versions in between that others have seen are lost. */
+    uint64_t found_version, raised_version;
+    uint32_t raised_in;   /* view */
     uint32_t promoted_in; /* view; until all are settled in it, the log that was there then is kept; 0: not */
     unsigned switching;   /* backups in BACKUP_FINISHING: no pushes meanwhile */
 
@@ -145,10 +146,10 @@ struct partition {
     /* Of the cache layer: */
     void (*unpark)(struct partition *partition); /* retries parked operations, oldest first */
     bool (*promoted)(
-        struct partition *partition);  /* it is about to serve here, rebuilt; false: not yet. NULL: nothing */
+        struct partition *partition); /* it is about to serve here, rebuilt; false: not yet. NULL: nothing */
     /* An update was published, or (without one) this node is about to serve; NULL: nobody wants to know. Under the lock. */
     void (*changed)(struct partition *partition, const struct copy_change *change);
-    struct transactions *transactions; /* of a transactional cache, else NULL */
+    struct transactions *transactions;                      /* of a transactional cache, else NULL */
     bool (*begin_empty)(const struct partition *partition); /* the last copy is lost: may it begin anew? */
     void (*name_cache)(const struct partition *partition, char *name); /* BELAY_CACHE_NAME_MAX + 1 */
 
