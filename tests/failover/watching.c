@@ -291,8 +291,10 @@ int main(int argc, char **argv)
     for (int i = 0; i < 3; ++i) {
         at("what was told of cache %s", names[i]);
         await_same(&mirrors[i]);
+        pthread_mutex_lock(&mirrors[i].lock);
         CHECK(mirrors[i].gaps > 0, "a primary has died, and no gap was told");
         report_note("cache %s: told %u changes, %u gaps", names[i], mirrors[i].told, mirrors[i].gaps);
+        pthread_mutex_unlock(&mirrors[i].lock);
     }
     board_barrier(board, &job);
     if (job.rank == board_first(board, &job))
