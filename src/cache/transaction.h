@@ -90,6 +90,7 @@ void transaction_release_locks(struct belay_tx *tx);
 void transaction_lock_register(belay_node *node);
 
 /* The text of a key for messages: printable, or as hexadecimal digits; cut off. @p text has 40 bytes. */
+const char *transaction_bytes_text(const unsigned char *key, size_t key_length, char *text);
 const char *transaction_key_text(const struct tx_key *key, char *text);
 
 /* ---- transaction_check.c ---- */

@@ -107,8 +107,8 @@ static void answered(struct call *call, int status, const void *body, size_t len
 {
     struct commit_part *part = (struct commit_part *)call;
     part->status = status;
-    if (status == OPERATION_LOCKED && length == sizeof part->holder)
-        memcpy(&part->holder, body, length);
+    if (status == OPERATION_LOCKED && length == sizeof part->locked)
+        memcpy(&part->locked, body, length);
     atomic_store_explicit(&part->state, PART_ANSWERED, memory_order_release);
 }
 

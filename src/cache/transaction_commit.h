@@ -10,6 +10,7 @@
 #include "cache/cache.h"
 #include "cache/transaction_coordinator.h"
 #include "cache/transaction_record.h"
+#include "cache/transaction_wire.h"
 
 enum commit_part_state { PART_READY, PART_CALLED, PART_ANSWERED, PART_DONE };
 
@@ -24,9 +25,9 @@ struct commit_part {
     size_t record_length;
     atomic_int state; /* enum commit_part_state */
     int status;
-    uint64_t holder;   /* with OPERATION_LOCKED */
-    uint64_t again_at; /* not before; clock_now() */
-    bool repeated;     /* a primary that is lost may have done it */
+    struct wire_locked locked; /* with OPERATION_LOCKED */
+    uint64_t again_at;         /* not before; clock_now() */
+    bool repeated;             /* a primary that is lost may have done it */
 };
 
 struct commit {

@@ -108,46 +108,57 @@ static void unlist(struct commit *commit)
 }
 
 /* The failure that says most: a definite one before a lock that was in the way. */
-static int worst(const struct commit *commit, uint64_t *holder, const struct commit_part **locked)
+static int worst(const struct commit *commit, const struct commit_part **locked)
 {
     int result = BELAY_OK;
     for (uint32_t i = 0; i < commit->count; ++i) {
         const struct commit_part *part = &commit->parts[i];
-        if (part->status == OPERATION_LOCKED) {
-            *holder = part->holder;
+        if (part->status == OPERATION_LOCKED)
             *locked = part;
-        }
         if (part->status != BELAY_OK && (result == BELAY_OK || result == OPERATION_LOCKED))
             result = part->status;
     }
     return result;
 }
 
-static int conflict(const struct commit_part *part, uint64_t holder)
+static const char *locked_key_text(const struct commit_part *part, char *text)
 {
-    return log_quiet(
-        BELAY_ERR_CONFLICT, "a key of partition %u of cache %s is locked by transaction %u of node %d",
-        part->partition, part->cache->settings.name, (unsigned)holder, transaction_coordinator_of(holder));
+    struct record_reader reader;
+    struct record_action action;
+    const unsigned char *key, *value;
+    bool found = record_open(&reader, part->record, part->record_length);
+    for (uint32_t i = 0; i <= part->locked.action && found; ++i)
+        found = record_next(&reader, &action, &key, &value);
+    return found ? transaction_bytes_text(key, action.key_length, text) : "?";
 }
 
-static int timed_out(const struct belay_tx *tx, const struct commit_part *part, uint64_t holder)
+static int conflict(const struct commit_part *part)
 {
-    return log_quiet(
-        BELAY_ERR_TIMEOUT,
-        "a key of partition %u of cache %s is locked by transaction %u of node %d for more than %u ms",
-        part->partition, part->cache->settings.name, (unsigned)holder, transaction_coordinator_of(holder),
-        tx->timeout_ms);
+    char text[40];
+    uint64_t holder = part->locked.holder;
+    return log_quiet(BELAY_ERR_CONFLICT, "key %s of cache %s is locked by transaction %u of node %d",
+                     locked_key_text(part, text), part->cache->settings.name, (unsigned)holder,
+                     transaction_coordinator_of(holder));
+}
+
+static int timed_out(const struct belay_tx *tx, const struct commit_part *part)
+{
+    char text[40];
+    uint64_t holder = part->locked.holder;
+    return log_quiet(BELAY_ERR_TIMEOUT,
+                     "key %s of cache %s is locked by transaction %u of node %d for more than %u ms",
+                     locked_key_text(part, text), part->cache->settings.name, (unsigned)holder,
+                     transaction_coordinator_of(holder), tx->timeout_ms);
 }
 
 /* Prepare everywhere, or nowhere. @return BELAY_OK, OPERATION_LOCKED (may be tried again), or a failure. */
-static int prepare(struct belay_tx *tx, struct commit *commit, uint64_t *holder,
-                   const struct commit_part **locked)
+static int prepare(struct belay_tx *tx, struct commit *commit, const struct commit_part **locked)
 {
     FAULT_POINT("tx-before-prepare");
     /* Alone, this is the decision already: whoever has been asked will answer, or die. */
     int result = commit_run(commit, MESSAGE_TX_PREPARE, commit->alone ? 0 : tx->deadline);
     if (result != BELAY_OK)
-        result = worst(commit, holder, locked);
+        result = worst(commit, locked);
     FAULT_POINT("tx-all-prepared");
     if (result == BELAY_OK && !commit->alone)
         result = check_outside(tx, commit);
@@ -176,17 +187,18 @@ static void pause_for(belay_node *node, uint64_t us)
 static int prepare_patiently(struct belay_tx *tx, struct commit *commit)
 {
     enum { PAUSE_US = 50, PAUSES_MAX = 16 };
-    const struct commit_part *locked = &commit->parts[0];
-    uint64_t holder = 0;
+    const struct commit_part *locked = NULL; /* NULL: no lock has been in the way so far */
     uint64_t random = tx->id * 0x9e3779b97f4a7c15ull;
     for (unsigned pauses = 1;; pauses = pauses < PAUSES_MAX ? 2 * pauses : PAUSES_MAX) {
-        int result = prepare(tx, commit, &holder, &locked);
+        int result = prepare(tx, commit, &locked);
+        if (result == BELAY_ERR_TIMEOUT && locked)
+            return timed_out(tx, locked);
         if (result != OPERATION_LOCKED)
             return result;
         if (!waits_for_locks(tx))
-            return conflict(locked, holder);
+            return conflict(locked);
         if (clock_now() >= tx->deadline)
-            return timed_out(tx, locked, holder);
+            return timed_out(tx, locked);
         random = random * 6364136223846793005ull + 1442695040888963407ull;
         pause_for(tx->node, PAUSE_US * (1 + (random >> 33) % pauses));
     }

@@ -27,22 +27,26 @@ enum {
     CIRCLE_MAX = 16
 };
 
-const char *transaction_key_text(const struct tx_key *key, char *text)
+const char *transaction_bytes_text(const unsigned char *key, size_t key_length, char *text)
 {
     enum { SHOWN = 16 };
-    size_t length = key->key_length < SHOWN ? key->key_length : SHOWN;
+    size_t length = key_length < SHOWN ? key_length : SHOWN;
     bool printable = true;
     for (size_t i = 0; i < length; ++i)
-        printable = printable && key->key[i] >= ' ' && key->key[i] <= '~';
+        printable = printable && key[i] >= ' ' && key[i] <= '~';
     if (printable) {
-        snprintf(text, 40, "\"%.*s\"%s", (int)length, (const char *)key->key,
-                 length < key->key_length ? "..." : "");
+        snprintf(text, 40, "\"%.*s\"%s", (int)length, (const char *)key, length < key_length ? "..." : "");
         return text;
     }
     for (size_t i = 0; i < length; ++i)
-        snprintf(text + 2 * i, 3, "%02x", key->key[i]);
-    snprintf(text + 2 * length, 4, "%s", length < key->key_length ? "..." : "");
+        snprintf(text + 2 * i, 3, "%02x", key[i]);
+    snprintf(text + 2 * length, 4, "%s", length < key_length ? "..." : "");
     return text;
+}
+
+const char *transaction_key_text(const struct tx_key *key, char *text)
+{
+    return transaction_bytes_text(key->key, key->key_length, text);
 }
 
 /* ---- Deadlocks ---- */
@@ -125,13 +129,16 @@ static int ask_once(struct belay_tx *tx, const struct tx_key *key, bool exclusiv
     struct message_header header = {.type = MESSAGE_TX_LOCK, .cache = key->cache->number};
     struct iovec parts[2] = {part_of(&wire, sizeof wire), part_of(key->key, key->key_length)};
     struct waited_call call;
+    struct wire_locked locked = {0};
     int primary = cache_primary(key->cache, key->partition);
     int result = route_check(key->cache, key->partition);
     if (result != BELAY_OK)
         return result;
-    waited_call_init(&call, primary, holder, sizeof *holder);
-    return node_call_wait(tx->node, primary, header, parts, 2, &call,
-                          tx->deadline + GRACE_MS * NANOSECONDS_PER_MS, "lock");
+    waited_call_init(&call, primary, &locked, sizeof locked);
+    result = node_call_wait(tx->node, primary, header, parts, 2, &call,
+                            tx->deadline + GRACE_MS * NANOSECONDS_PER_MS, "lock");
+    *holder = locked.holder;
+    return result;
 }
 
 static void pause_for(belay_node *node, unsigned us)

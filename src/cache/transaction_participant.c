@@ -148,18 +148,21 @@ int participant_check(const struct partition *partition, const struct record_rea
 
 /* ---- What the record says ---- */
 
-static int lock_all(struct participant *participant, struct record_reader *reader, uint64_t *holder)
+/* *at: the action that was locked last, or cannot be. */
+static int lock_all(struct participant *participant, struct record_reader *reader, uint64_t *holder,
+                    uint32_t *at)
 {
     struct record_action action;
     const unsigned char *data, *value;
     int result = BELAY_OK;
     record_rewind(reader);
-    while (result == BELAY_OK && record_next(reader, &action, &data, &value)) {
+    for (uint32_t i = 0; result == BELAY_OK && record_next(reader, &action, &data, &value); ++i) {
         struct lock_key key = {.hash = key_hash(data, action.key_length),
                                .data = data,
                                .length = action.key_length,
                                .exclusive = action.kind != RECORD_READ};
         result = locks_take(participant->partition->transactions, participant, &key, holder);
+        *at = i;
     }
     return result;
 }
@@ -416,11 +419,12 @@ static bool lane_is_free(const struct participant *participant, const struct rec
     return true;
 }
 
-static int lock_and_check(struct participant *participant, struct record_reader *reader, uint64_t *holder)
+static int lock_and_check(struct participant *participant, struct record_reader *reader, uint64_t *holder,
+                          uint32_t *at)
 {
     if (!lane_is_free(participant, reader))
         return OPERATION_ELSEWHERE;
-    int result = lock_all(participant, reader, holder);
+    int result = lock_all(participant, reader, holder, at);
     if (result == BELAY_OK)
         result = participant_check(participant->partition, reader);
     return result == BELAY_OK ? make_changes(participant, reader) : result;
@@ -462,7 +466,7 @@ static void go_on(struct participant *participant, bool alone, bool pending)
         prepared(participant);
 }
 
-int participant_prepare(struct participant *participant, bool alone, uint64_t *holder)
+int participant_prepare(struct participant *participant, bool alone, uint64_t *holder, uint32_t *locked)
 {
     struct partition *partition = participant->partition;
     struct record_reader reader;
@@ -470,7 +474,7 @@ int participant_prepare(struct participant *participant, bool alone, uint64_t *h
         return BELAY_ERR_PROTOCOL;
     if (partition_must_wait(partition))
         return FABRIC_AGAIN;
-    int result = lock_and_check(participant, &reader, holder);
+    int result = lock_and_check(participant, &reader, holder, locked);
     if (result != BELAY_OK) {
         participant_drop(partition->transactions, participant);
         return result;
@@ -556,6 +560,7 @@ int participant_restore(struct partition *partition, const void *record, size_t 
 {
     struct record_reader reader;
     uint64_t holder;
+    uint32_t at;
     if (!record_open(&reader, record, length) || !record_sound(&reader))
         return log_error(BELAY_ERR_PROTOCOL, "partition %u: a damaged record of a transaction",
                          partition->number);
@@ -573,7 +578,7 @@ int participant_restore(struct partition *partition, const void *record, size_t 
     participant->record = memcpy(copied, record, length);
     participant->received = participant->length = length;
     record_open(&reader, copied, length);
-    int result = lock_all(participant, &reader, &holder);
+    int result = lock_all(participant, &reader, &holder, &at);
     if (result == BELAY_OK)
         result = make_changes(participant, &reader);
     if (result != BELAY_OK) {

@@ -91,9 +91,9 @@ int participant_check(const struct partition *partition, const struct record_rea
 /*
  * Lock, check, and push the record; @p alone: and commit, for there are no other participants.
  * @return FABRIC_AGAIN: try again after progress; BELAY_OK: it is under way, and `call` will be answered; or the result, and it is
- * dropped: CONFLICT, OPERATION_LOCKED (@p holder is set), NO_SPACE, ...
+ * dropped: CONFLICT, OPERATION_LOCKED (@p holder: who has locked the key of the action @p locked), NO_SPACE, ...
  */
-int participant_prepare(struct participant *participant, bool alone, uint64_t *holder);
+int participant_prepare(struct participant *participant, bool alone, uint64_t *holder, uint32_t *locked);
 
 /* It is decided. Its `call` is answered when that is applied as its mode says. */
 void participant_commit(struct participant *participant);

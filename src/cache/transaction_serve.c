@@ -38,9 +38,9 @@ static bool reply(struct message *message, int status, const void *body, size_t 
     return true;
 }
 
-static bool reply_locked(struct message *message, uint64_t holder)
+static bool reply_locked(struct message *message, const struct wire_locked *locked)
 {
-    return reply(message, OPERATION_LOCKED, &holder, sizeof holder);
+    return reply(message, OPERATION_LOCKED, locked, sizeof *locked);
 }
 
 /* Its sender is dead: what it wanted is left to recovery. */
@@ -77,7 +77,7 @@ static bool attempt_lock(struct parked *parked)
     struct message *message = (struct message *)parked;
     struct partition *partition = message->partition;
     struct copy_found found;
-    uint64_t holder;
+    struct wire_locked locked = {0};
     bool done;
     if (!may_begin(message, &done))
         return done;
@@ -96,10 +96,10 @@ static bool attempt_lock(struct parked *parked)
     struct participant *participant = participant_get(partition, message->wire.id);
     if (!participant)
         return reply(message, BELAY_ERR_NO_MEMORY, NULL, 0);
-    int result = locks_ask(partition->transactions, participant, &key, &holder);
+    int result = locks_ask(partition->transactions, participant, &key, &locked.holder);
     if (!participant->holds && !participant->record)
         participant_drop(partition->transactions, participant);
-    return result == OPERATION_LOCKED ? reply_locked(message, holder) : reply(message, result, NULL, 0);
+    return result == OPERATION_LOCKED ? reply_locked(message, &locked) : reply(message, result, NULL, 0);
 }
 
 static bool attempt_release(struct parked *parked)
@@ -188,7 +188,7 @@ static bool attempt_prepare(struct parked *parked)
 {
     struct message *message = (struct message *)parked;
     const struct wire_transaction *wire = &message->wire;
-    uint64_t holder = 0;
+    struct wire_locked locked = {0};
     bool done;
     if (!may_begin(message, &done))
         return done;
@@ -206,11 +206,12 @@ static bool attempt_prepare(struct parked *parked)
     FAULT_POINT("tx-prepare");
     participant->peer = message->peer;
     participant->call = message->header.call;
-    int result = participant_prepare(participant, wire->flags & WIRE_TX_ALONE, &holder);
+    int result = participant_prepare(participant, wire->flags & WIRE_TX_ALONE, &locked.holder,
+                                     &locked.action);
     if (result == FABRIC_AGAIN)
         return false;
     if (result == OPERATION_LOCKED)
-        return reply_locked(message, holder);
+        return reply_locked(message, &locked);
     if (result != BELAY_OK)
         return reply(message, result, NULL, 0);
     free(message);

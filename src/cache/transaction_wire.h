@@ -15,7 +15,7 @@ enum wire_transaction_flags {
 };
 
 /* All messages to a participant; LOCK: then the key; PART, PREPARE, CHECK: then bytes of the record from `offset` on. Answers, if
- * called: the status; with OPERATION_LOCKED the uint64_t of who holds the lock; to OUTCOME the uint32_t enum record_outcome. */
+ * called: the status; with OPERATION_LOCKED struct wire_locked; to OUTCOME the uint32_t enum record_outcome. */
 struct wire_transaction {
     uint64_t id;
     uint32_t partition;
@@ -23,6 +23,12 @@ struct wire_transaction {
     uint32_t sequence, reserved;
     uint16_t lane;
     uint8_t sync, flags;
+};
+
+struct wire_locked {
+    uint64_t holder; /* the transaction that has the lock */
+    uint32_t action; /* PREPARE: of the record, whose key it is */
+    uint32_t reserved;
 };
 
 /* MESSAGE_TX_ASK. Answer: uint32_t enum record_outcome, OPEN: it is still at it. MESSAGE_TX_WAITS. Answer: uint64_t, 0: for nobody. */

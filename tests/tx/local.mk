@@ -11,7 +11,7 @@ tests_tx_bank_kills_SOURCES = tests/tx/bank/bank.c tests/tx/bank/bank.h tests/tx
 tests_tx_bank_kills_LDADD = $(TEST_LIBS)
 
 check_PROGRAMS += tests/tx/promises
-tests_tx_promises_LDADD = libtests.la $(INTERNAL_LIBS)
+tests_tx_promises_LDADD = $(TEST_LIBS)
 
 check_PROGRAMS += tests/tx/buffers
 tests_tx_buffers_LDADD = $(TEST_LIBS)
@@ -24,3 +24,6 @@ tests_tx_turns_LDADD = $(TEST_LIBS)
 
 check_PROGRAMS += tests/tx/full
 tests_tx_full_LDADD = $(TEST_LIBS)
+
+check_PROGRAMS += tests/tx/calls
+tests_tx_calls_LDADD = libtests.la $(INTERNAL_LIBS)

@@ -7,11 +7,6 @@
  * A pessimistic transaction that would have to wait for another of the same thread gets TIMEOUT: that counts as forbidden.
  */
 #include "../support/job.h"
-#include "cache/operation.h"
-#include "cache/transaction.h"
-#include "cache/transaction_coordinator.h"
-#include "cache/transaction_participant.h"
-#include "cache/transaction_wire.h"
 
 #include <pthread.h>
 #include <stdio.h>
@@ -330,67 +325,6 @@ static void check_plain_calls(struct test *t)
     put(t, NULL, 0, 4);
 }
 
-/* ---- Clearing ---- */
-
-static void *clear(void *context)
-{
-    struct test *t = context;
-    CHECK_OK(belay_clear(t->cache));
-    return NULL;
-}
-
-/* A clear waits for locks, too. */
-static void check_clear_waits(struct test *t)
-{
-    pthread_t thread;
-    t->key += 16;
-    put(t, NULL, 0, 1);
-    belay_tx *tx = begin_for(t, 0);
-    put(t, tx, 0, 2);
-    pthread_create(&thread, NULL, clear, t);
-    nanosleep(&(struct timespec){0, 30 * 1000 * 1000}, NULL);
-    CHECK(get(t, NULL, 0) == 1, "a locked key is cleared");
-    CHECK(commit(t, tx), "what waits for a lock prevents the commit");
-    pthread_join(thread, NULL);
-    CHECK(get(t, NULL, 0) == NOTHING, "a key that was locked is not cleared");
-}
-
-/* As a participant asks whose coordinator is dead. */
-static uint32_t outcome_of(struct test *t, uint64_t id, uint32_t sequence, unsigned key)
-{
-    uint32_t partition = hash_partition(key_hash(&key, sizeof key), t->cache->partition_count), outcome = 0;
-    struct wire_transaction wire = {.id = id, .partition = partition, .sequence = sequence};
-    struct message_header header = {.type = MESSAGE_TX_OUTCOME, .cache = t->cache->number};
-    struct iovec part = {&wire, sizeof wire};
-    struct waited_call call;
-    int primary = cache_primary(t->cache, partition);
-    waited_call_init(&call, primary, &outcome, sizeof outcome);
-    CHECK_OK(node_call_wait(t->node, primary, header, &part, 1, &call, node_deadline(t->node), "the test"));
-    return outcome;
-}
-
-/* A participant that asks late is told what became of the transaction, though all has been cleared meanwhile. */
-static void check_clear_keeps_outcomes(struct test *t)
-{
-    enum { KEYS = 4 };
-    unsigned first = t->key += 16;
-    CHECK_OK(belay_flush(t->node)); /* its lane is the first one then */
-    belay_tx *tx = begin(t);
-    uint64_t id = tx->id, entries = 1;
-    for (unsigned key = 0; key < KEYS; ++key)
-        put(t, tx, key, 1);
-    CHECK(commit(t, tx), "it does not commit");
-    CHECK_OK(belay_flush(t->node));
-    uint32_t sequence = t->node->caches->coordinator->sequence;
-    clear(t);
-    CHECK_OK(belay_size(t->cache, &entries));
-    CHECK(entries == 0, "%llu entries in a cleared cache", (unsigned long long)entries);
-    for (unsigned key = first; key < first + KEYS; ++key) {
-        CHECK(outcome_of(t, id, sequence, key) == OUTCOME_COMMITTED, "what was committed is forgotten");
-        CHECK(outcome_of(t, id + 1000, sequence, key) == OUTCOME_NONE, "what never was is remembered");
-    }
-}
-
 /* ---- Errors ---- */
 
 static void check_errors(struct test *t)
@@ -523,8 +457,6 @@ int main(int argc, char **argv)
         check_own_writes(&t);
         check_large(&t);
         check_plain_calls(&t);
-        check_clear_waits(&t);
-        check_clear_keeps_outcomes(&t);
         check_errors(&t);
         check_limits(&t);
         for (unsigned count = 2; count <= 4; ++count)
