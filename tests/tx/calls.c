@@ -127,6 +127,7 @@ static void check_names(belay_tx *tx, const struct test *t, const char *what)
 
 static void check_timeouts(struct test *t)
 {
+    enum { OTHERS = 64 };
     belay_tx *holder = begin(t, BELAY_PESSIMISTIC, 0);
     int64_t value = 1;
     CHECK_OK(belay_tx_put(holder, t->cache, "the key", 7, &value, sizeof value));
@@ -135,7 +136,7 @@ static void check_timeouts(struct test *t)
     check_names(holder, t, "a pessimistic write");
     CHECK_OK(belay_tx_close(pessimist));
     belay_tx *optimist = begin(t, BELAY_OPTIMISTIC, SHORT_MS);
-    for (unsigned key = t->key; key < t->key + KEYS; ++key) /* of more partitions, and of the same */
+    for (unsigned key = t->key; key < t->key + OTHERS; ++key) /* of its partition, too */
         put(optimist, t->cache, key, 1);
     CHECK_OK(belay_tx_put(optimist, t->cache, "the key", 7, &value, sizeof value));
     CHECK_RESULT(belay_tx_commit(optimist), BELAY_ERR_TIMEOUT);
