@@ -107,11 +107,19 @@ static bool all_threads_exit(pid_t pid)
     return all && any;
 }
 
+/* One file to read where the process lives; also true for one whose first thread has ended before the others. */
+static bool first_thread_exits(pid_t pid)
+{
+    char name[24];
+    snprintf(name, sizeof name, "%ld", (long)pid);
+    return thread_exits(pid, name);
+}
+
 /* Threads could be missed that begin while others are looked at; behind a kill none can begin. */
 bool process_is_over(int pidfd, pid_t pid)
 {
-    return process_ended(pidfd) ||
-           (all_threads_exit(pid) && process_kill(pidfd) == BELAY_OK && all_threads_exit(pid));
+    return process_ended(pidfd) || (first_thread_exits(pid) && all_threads_exit(pid) &&
+                                    process_kill(pidfd) == BELAY_OK && all_threads_exit(pid));
 }
 
 int process_kill(int pidfd)

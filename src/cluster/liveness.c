@@ -14,7 +14,8 @@
 enum {
     BEATS_PER_TIMEOUT = 6,
     END_GRACE_MS = 50, /* for a process whose link broke to end by itself */
-    PEERS_PER_LOOK = 4
+    PEERS_PER_LOOK = 4,
+    LOOK_SHARE = 20 /* a look takes at most that part of the time */
 };
 #define LOOK_EACH_NS NANOSECONDS_PER_MS
 
@@ -202,21 +203,28 @@ void liveness_tick(belay_node *node)
     spin_release(&node->state_lock);
 }
 
+/* @return peers of this host looked at: 0 or 1. */
+static int look_at(belay_node *node, int peer)
+{
+    if (peer == node->id || !view_alive(node->view, peer) || life_of(node, peer)->pidfd < 0)
+        return 0;
+    if (liveness_dead_for_certain(node, peer))
+        dispatch_lost(node, peer, "its process has ended");
+    return 1;
+}
+
 void liveness_look(belay_node *node)
 {
     struct liveness *liveness = &node->liveness;
     uint64_t now = clock_now(), due = atomic_load_explicit(&liveness->next_look, memory_order_relaxed);
-    if (now < due || !atomic_compare_exchange_strong(&liveness->next_look, &due, now + LOOK_EACH_NS) ||
-        node_excluded(node) || atomic_load(&node->closing))
+    if (now < due || !atomic_compare_exchange_strong(&liveness->next_look, &due, UINT64_MAX))
         return;
-    for (int i = 0, looked = 0; i < node->view->nodes && looked < PEERS_PER_LOOK; ++i) {
-        int peer = (int)((unsigned)atomic_fetch_add(&liveness->looked_at, 1) % (unsigned)node->view->nodes);
-        if (peer == node->id || !view_alive(node->view, peer) || life_of(node, peer)->pidfd < 0)
-            continue;
-        ++looked;
-        if (liveness_dead_for_certain(node, peer))
-            dispatch_lost(node, peer, "its process has ended");
-    }
+    unsigned nodes = (unsigned)node->view->nodes, looked = 0;
+    for (unsigned i = 0; i < nodes && looked < PEERS_PER_LOOK && !atomic_load(&node->closing); ++i)
+        looked += (unsigned)look_at(node, (int)(atomic_fetch_add(&liveness->looks, 1) % nodes));
+    uint64_t end = clock_now(), pause = LOOK_SHARE * (end - now);
+    atomic_store_explicit(&liveness->next_look, end + (pause > LOOK_EACH_NS ? pause : LOOK_EACH_NS),
+                          memory_order_relaxed);
 }
 
 int liveness_sleep_ms(const belay_node *node)

@@ -37,7 +37,7 @@ struct peer_life {
 struct liveness {
     struct peer_life *peers; /* by node id */
     _Atomic uint64_t next_beat, next_look;
-    atomic_int looked_at; /* the peer */
+    atomic_uint looks; /* at a peer each */
     bool several_hosts;
     _Atomic uint64_t lease_until; /* where leases are used; clock_now() */
 };
@@ -55,8 +55,8 @@ void liveness_register(belay_node *node);
 void liveness_tick(belay_node *node);
 
 /* Somebody has waited in vain for a while: has a process of this host come to its end? The kernel tells only when it has taken apart
- * what the process had, for large memory long afterwards. Looks at a few peers, and not more often than each millisecond. Any thread
- * that holds no lock. */
+ * what the process had, for large memory long afterwards. Looks at a few peers, each millisecond at most, and takes a small part of
+ * the time only. Any thread that holds no lock. */
 void liveness_look(belay_node *node);
 
 /* Milliseconds until the next beat, for a thread that goes to sleep; -1: there are no beats. */
