@@ -66,9 +66,9 @@ static void write_next(struct bench *b, unsigned which)
 
 static void note_held(struct bench *b)
 {
-    belay_cache_stats stats;
-    if (belay_stats(b->bulk, &stats) == BELAY_OK)
-        atomic_store(&b->notes->ranks[b->rank].held, stats.bytes_held);
+    belay_cache_stats bulk, probe;
+    if (belay_stats(b->bulk, &bulk) == BELAY_OK && belay_stats(b->probe, &probe) == BELAY_OK)
+        atomic_store(&b->notes->ranks[b->rank].held, bulk.bytes_held + probe.bytes_held);
 }
 
 static void write_until_told(struct bench *b)

@@ -59,10 +59,7 @@ void notes_take_event(belay_node *node, const belay_event *event, void *context)
         if (strcmp(event->cache, PROBE_CACHE) == 0 && event->partition == atomic_load(&kill->probed))
             note_first(&kill->promoted, event->time_ns);
         break;
-    case BELAY_EVENT_PARTITION_RESTORED:
-        if (strcmp(event->cache, BULK_CACHE) == 0)
-            note_last(&kill->restored, event->time_ns);
-        break;
+    case BELAY_EVENT_PARTITION_RESTORED: note_last(&kill->restored, event->time_ns); break;
     default: break;
     }
 }

@@ -18,7 +18,7 @@ enum { NOTES_RANKS = 8, NOTES_KEYS = 64, NOTES_KILLS = NOTES_RANKS };
 /* One kill, by the number of the view it brings, less 2. The earliest that any rank saw; 0: nobody yet. */
 struct kill_notes {
     _Atomic uint64_t suspected, agreed, promoted; /* promoted: the partition of the probing write */
-    _Atomic uint64_t restored;                    /* the last copy of the big cache */
+    _Atomic uint64_t restored;                    /* the last copy */
     atomic_int probed;                            /* that partition */
 };
 
@@ -26,7 +26,7 @@ struct rank_notes {
     _Atomic pid_t pid;
     atomic_bool finished;                 /* writes no more */
     _Atomic uint64_t written[NOTES_KEYS]; /* sequence of the last acknowledged write of each of its keys */
-    _Atomic uint64_t held;                /* bytes of its copies of the big cache */
+    _Atomic uint64_t held;                /* bytes of its copies */
 };
 
 struct notes {

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Jobs of four ranks of which two are killed, one after the other, while all write with FULL_SYNC: what was lost, how long the
 # writes to a dead primary stood still, and how fast copies were restored. On shared memory, and over verbs on this machine's RDMA
-# device or in a guest with Soft-RoCE. BELAY_BENCH_TRANSPORTS names them, if not both are wanted.
+# device or in a guest with Soft-RoCE. BELAY_BENCH_TRANSPORTS names them, if not both are wanted; and "power", which is not among them
+# by itself: hosts that lose power, in three guests of which each wants a processor.
 # shellcheck source=bench/suites/perftest.bash
 source "$SUITES/perftest.bash"
 
@@ -72,6 +73,37 @@ verbs() {
     else
         verbs_in_guest
     fi
+}
+
+# longest_write: of all survivors of the last job, in ms; nothing unless all have told
+longest_write() {
+    grep -ohE 'the longest write took [0-9]+ ms' "$SCRATCH/power.log" | awk '
+        $5 > longest { longest = $5 } END { if (NR == 2) print longest }'
+}
+
+# BELAY_BENCH_POWER_LOSSES jobs. That nothing is lost or differs is checked by the job: it fails otherwise.
+power() {
+    local losses=${BELAY_BENCH_POWER_LOSSES:-$(by_quick 1 5)} pauses=() pause status
+    make --quiet -C "$BUILD" tests/hosts/outage >&2
+    while ((${#pauses[@]} < losses)); do
+        rm -rf "$SCRATCH/power" && mkdir "$SCRATCH/power"
+        status=0
+        (cd "$BUILD" && TESTS=$SRC/tests TMPDIR=$SCRATCH/power "$SRC/tests/hosts/outage_job" power) >"$SCRATCH/power.log" 2>&1 || status=$?
+        if ((status == 77)); then
+            skipped failover power_loss_pause_ms_p50 "$(tail -n 1 "$SCRATCH/power.log")"
+            return
+        fi
+        pause=$(longest_write)
+        if ((status != 0)) || [[ -z $pause ]]; then
+            cat "$SCRATCH/power.log" >&2
+            echo "bench/run: failover: a job whose host lost power did not come to its end" >&2
+            return 1
+        fi
+        pauses+=("$pause")
+    done
+    printf '%s\n' "${pauses[@]}" | jq -cs '
+        def figure(name; value; unit): {suite: "failover", name: name, transport: "verbs", value: value, unit: unit};
+        figure("power_losses"; length; "losses"), figure("power_loss_pause_ms_p50"; sort | .[((length / 2 | ceil) - 1)]; "ms")'
 }
 
 suite_run() {
