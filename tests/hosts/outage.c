@@ -248,6 +248,7 @@ int main(int argc, char **argv)
     o.load.job = &job;
     o.load.board = board_open(&job);
     o.load.node = job_open(&(belay_config){.arena_size = 48ull << 20, .segment_size = 16 << 10});
+    own_register(o.load.node);
     CHECK_OK(belay_on_event(o.load.node, take_event, &o));
     open_caches(&o.load);
     job_barrier(); /* the last use of MPI */
