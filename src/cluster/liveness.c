@@ -217,7 +217,8 @@ void liveness_look(belay_node *node)
 {
     struct liveness *liveness = &node->liveness;
     uint64_t now = clock_now(), due = atomic_load_explicit(&liveness->next_look, memory_order_relaxed);
-    if (now < due || !atomic_compare_exchange_strong(&liveness->next_look, &due, UINT64_MAX))
+    if (!liveness->peers || now < due || node_excluded(node) ||
+        !atomic_compare_exchange_strong(&liveness->next_look, &due, UINT64_MAX))
         return;
     unsigned nodes = (unsigned)node->view->nodes, looked = 0;
     for (unsigned i = 0; i < nodes && looked < PEERS_PER_LOOK && !atomic_load(&node->closing); ++i)
