@@ -14,7 +14,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { SHORT_MS = 40, ROUNDS = 3 };
+enum { SHORT_MS = 40, ROUNDS = 3, ROUNDS_MAX = 12 };
 
 struct test {
     const struct job *job;
@@ -222,14 +222,15 @@ static void provoke(struct test *t, const struct anomaly *anomaly)
 {
     const bool *allowed = t->concurrency == BELAY_PESSIMISTIC ? anomaly->pessimistic : anomaly->optimistic;
     bool expected = allowed[t->isolation - 1];
-    for (unsigned round = 0; round < ROUNDS; ++round) {
+    unsigned times = 0;
+    for (unsigned round = 0; round < ROUNDS || (expected && times == 0 && round < ROUNDS_MAX); ++round) {
         t->key += 16;
         for (unsigned key = 0; key < 2; ++key)
             put(t, NULL, key, 3);
-        bool happened = anomaly->happens(t);
-        CHECK(happened == expected, "%s: %s %s", name_of(t), anomaly->name,
-              happened ? "happened" : "did not happen");
+        times += anomaly->happens(t); /* not if a slow machine lets a transaction time out */
     }
+    CHECK((times > 0) == expected, "%s: %s %s", name_of(t), anomaly->name,
+          times ? "happened" : "did not happen");
 }
 
 static void provoke_all(struct test *t)
