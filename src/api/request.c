@@ -23,6 +23,8 @@ static int begin_update(const char *call, enum operation_kind kind, belay_cache 
 {
     struct belay_request *begun;
     int result = check_key(call, cache, key, key_length);
+    if (result == BELAY_OK)
+        result = check_not_own(call, key, key_length);
     if (result == BELAY_OK && kind == OPERATION_PUT)
         result = check_value(call, value, value_length);
     if (result == BELAY_OK)

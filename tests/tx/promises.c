@@ -350,6 +350,10 @@ static void check_errors(struct test *t)
                  BELAY_ERR_INVALID);
     CHECK_RESULT(belay_put(t->plain, reserved, sizeof reserved, &value, sizeof value, NULL),
                  BELAY_ERR_INVALID);
+    belay_request *request = NULL;
+    CHECK_RESULT(belay_put_nb(t->cache, reserved, sizeof reserved, &value, sizeof value, NULL, &request),
+                 BELAY_ERR_INVALID);
+    CHECK_RESULT(belay_remove_nb(t->cache, reserved, sizeof reserved, NULL, &request), BELAY_ERR_INVALID);
     CHECK_RESULT(belay_tx_get(tx, t->cache, &key, sizeof key, NULL, 8, &length), BELAY_ERR_INVALID);
     CHECK_OK(belay_tx_set_rollback_only(tx));
     CHECK_RESULT(belay_tx_put(tx, t->cache, &key, sizeof key, &value, sizeof value), BELAY_ERR_CONFLICT);
