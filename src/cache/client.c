@@ -465,6 +465,9 @@ void client_begin_get(struct belay_request *request, belay_cache *cache, const v
         return;
     }
     struct lookup *lookup = &request->lookup;
+    lookup->key = wanted; /* who finishes without a lookup may have to ask again */
+    lookup->buffer = buffer;
+    lookup->capacity = capacity;
     if (cache_reads_backups(cache) &&
         lookup_backup(cache, &wanted, request->partition, buffer, capacity, &lookup->result) == BELAY_OK) {
         finish_get(request, BELAY_OK);
