@@ -40,7 +40,7 @@ enum segment_use {
 
 struct segment {
     uint32_t
-        live; /* log: bytes of live and reserved entries; emptied: low bits of the version at that time */
+        live; /* log: bytes of live and reserved entries; emptied: low bits of the version behind that time's */
     uint32_t next, prev; /* in the list of its kind (free, held, emptied) */
     uint32_t pins : 24;  /* reservations that it holds bytes of */
     uint32_t use : 7;    /* enum segment_use */

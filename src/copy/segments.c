@@ -148,8 +148,9 @@ void segment_claim(copy *c, uint32_t logical, enum segment_use use)
 void segment_emptied(copy *c, uint32_t logical)
 {
     bool held = log_header(c, logical)->sequence <= c->held_sequence;
+    /* The next version's change, too, may need what lies here: a function's result comes right before its change. */
     c->segments[logical] = (struct segment){.use = held ? SEGMENT_HELD : SEGMENT_EMPTIED,
-                                            .live = (uint32_t)c->version};
+                                            .live = (uint32_t)c->version + 1};
     list_add(c, held ? &c->held : &c->emptied, logical);
 }
 

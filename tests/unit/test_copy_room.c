@@ -106,12 +106,45 @@ static void dead_segments_come_back_by_themselves(void **state)
     world_close(&w);
 }
 
+/* What a caller may have to be told whose change is not on all copies yet. */
+static void a_result_stays_until_its_change_is_published(void **state)
+{
+    (void)state;
+    enum { SEGMENT = 4096, ROUNDS = 20 };
+    struct world w;
+    struct world_options options = {
+        .segment_size = SEGMENT, .segments = 400, .keys = 2, .key_length = 16, .no_mirror = true};
+    unsigned char result[4016] = {0}; /* fills a segment, as does the entry behind it */
+    unsigned char value[4000] = {0}, key[BELAY_KEY_MAX];
+    world_open(&w, &options, 7);
+    copy *c = w.copy[PRIMARY];
+    assert_int_equal(world_put(&w, 0, 8), BELAY_OK);
+    for (uint32_t logical = copy_logical_end(c), i = 0; i < 2 * ROUNDS; ++i)
+        assert_int_equal(
+            copy_attach(c, logical + i, arena_take(w.arena[PRIMARY], ARENA_URGENT), ARENA_URGENT), BELAY_OK);
+    size_t key_length = key_bytes(&w, 1, key);
+    for (uint32_t i = 1; i < ROUNDS; ++i) {
+        struct copy_change kept, change;
+        struct copy_origin origin = {1, i};
+        uint32_t logical;
+        assert_int_equal(copy_keep_result(c, origin, result, sizeof result, &kept), BELAY_OK);
+        uint64_t kept_at = kept.effects[kept.effect_count - 1].address;
+        assert_int_equal(
+            copy_put(c, key_hash(&w, 1), key, key_length, value, sizeof value, 0, origin, &change), BELAY_OK);
+        while (copy_next_freed(c, &logical))
+            assert_int_not_equal(logical, kept_at / SEGMENT);
+        copy_publish(c, &change);
+    }
+    world_close(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(overwriting_at_80_percent_never_fails),
         cmocka_unit_test(a_full_arena_fails_that_put_only),
         cmocka_unit_test(dead_segments_come_back_by_themselves),
+        cmocka_unit_test(a_result_stays_until_its_change_is_published),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
