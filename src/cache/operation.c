@@ -397,17 +397,18 @@ int operation_clear(struct partition *partition, uint32_t *failures_seen)
         if (partition->transactions && !copy_is_clearing(partition->copy) &&
             locks_any(partition->transactions))
             return OPERATION_LOCKED;
+        bool begins = !copy_is_clearing(partition->copy);
         int result = copy_clear(partition->copy, (struct copy_origin){0}, &change, &finished);
-        if (result == BELAY_OK)
-            partition_push_now(partition, &change);
-        else if (result == COPY_NEEDS_SEGMENTS)
+        if (result == COPY_NEEDS_SEGMENTS)
             result = partition_provision(partition, copy_entry_size(0, 0, false), ROOM_FOR_REMOVE,
                                          failures_seen);
+        else if (result == BELAY_OK)
+            partition_push_now(partition, &change);
+        if (result == BELAY_OK && begins && copy_is_clearing(partition->copy) && partition->changed)
+            watch_tell_cleared(partition); /* before what is written between the steps, which stays */
         if (result != BELAY_OK)
             return result == COPY_NEEDS_DRAIN ? FABRIC_AGAIN : result;
     }
-    if (partition->changed)
-        watch_tell_cleared(partition);
     partition_tidy(partition);
     return BELAY_OK;
 }
