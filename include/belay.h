@@ -243,7 +243,7 @@ typedef struct belay_cache_config {
     unsigned partitions; /**< a power of two up to BELAY_PARTITIONS_MAX; default 256 */
     /** BELAY_ON: belay_get() may take a value from a backup on its own host when the primary is on another. It may be older than
      * the newest one, also than a write of this process that was not flushed, or newer than what others read yet and lost
-     * with the primary; it is never a mixture. Of no effect in TRANSACTIONAL caches. Default BELAY_OFF. */
+     * with the primary; it is never a mixture. So with the other calls that read. Of no effect in TRANSACTIONAL caches. Default BELAY_OFF. */
     belay_switch read_from_backup;
     size_t
         near_cache_size; /**< bytes at every process for values read from other hosts, from 64 KiB on; default 0: none */

@@ -276,7 +276,10 @@ static void start(struct belay_request *request)
     request->primary = cache_primary(cache, request->partition);
     if (!route_is_clear(cache, request->primary) ||
         atomic_load_explicit(&cache->lost_count, memory_order_relaxed)) {
-        int result = route_check_write(cache, request->partition);
+        /* The removal of what has ended is a read's: the loss of another partition does not forbid it. */
+        bool reads = request->operation.kind == OPERATION_EXPIRE;
+        int result = reads ? route_check(cache, request->partition)
+                           : route_check_write(cache, request->partition);
         if (result != BELAY_OK) {
             conclude(request, result, false);
             return;

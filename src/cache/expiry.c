@@ -12,9 +12,10 @@
 enum {
     LOOKS_PER_ROUND = 512, /* entries and partitions that one round of progress looks at */
     REMOVALS_PER_ROUND = 64,
-    PAUSE_NS = 100 * 1000000, /* between two passes over all partitions, at least */
-    PAUSE_FACTOR = 50,        /* and so many times as long as the pass took */
-    NAP_MS = 100              /* the longest that progress sleeps while there is something that ends */
+    PAUSE_NS = 100 * 1000000,     /* between two passes over all partitions, at least */
+    PAUSE_FACTOR = 50,            /* and so many times as long as the pass took */
+    PAUSE_MAX_NS = 900 * 1000000, /* but what ends faster than that must go, too */
+    NAP_MS = 100                  /* the longest that progress sleeps while there is something that ends */
 };
 
 /* Under the state lock, but for `wanted`. */
@@ -51,7 +52,7 @@ static int look_through(struct expiry *expiry, struct partition *partition, unsi
     uint64_t now = clock_of_day(), due_at;
     struct copy_key ended;
     if (!partition->ready) {
-        expiry->again = true; /* it will be */
+        expiry->again |= !partition->lost; /* it will be */
         return BELAY_OK;
     }
     if (!copy_has_endings(partition->copy, &due_at))
@@ -85,8 +86,12 @@ static void begin_pass(struct expiry *expiry, uint64_t now)
 static void end_pass(struct expiry *expiry)
 {
     uint64_t now = clock_now(), pause = (now - expiry->began_at) * PAUSE_FACTOR;
+    if (pause < PAUSE_NS)
+        pause = PAUSE_NS;
+    if (pause > PAUSE_MAX_NS)
+        pause = PAUSE_MAX_NS;
     expiry->passing = false;
-    expiry->next_at = now + (pause > PAUSE_NS ? pause : PAUSE_NS);
+    expiry->next_at = now + pause;
     if (expiry->again)
         atomic_store(&expiry->wanted, true);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "cache/subscription.h"
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/node_set.h"
 #include "cache/operation.h"
@@ -10,7 +11,7 @@
 #include <string.h>
 
 /* Notes that are not told yet; a catch-up goes on below half of it. */
-enum { NOTES_MAX = 4096, NOTE_BYTES_MAX = 16 << 20, NOBODY = -1 };
+enum { NOTES_MAX = 4096, NOTE_BYTES_MAX = 16 << 20, NOBODY = -1, ASK_AGAIN_MS = 10 };
 
 /* What is known of one partition. */
 struct watched {
@@ -24,6 +25,7 @@ struct server_told {
     struct call call;
     belay_subscription *subscription;
     bool told, asked;
+    uint64_t retry_at; /* after a refusal; clock_now() */
 };
 
 struct belay_subscription {
@@ -41,6 +43,7 @@ struct belay_subscription {
     atomic_uint notes;
     atomic_size_t note_bytes;
     uint32_t owed_count, owed_next;
+    uint64_t retry_at; /* after a catch-up that was refused; clock_now() */
 
     /* The catch-up under way. */
     struct call call;
@@ -144,10 +147,12 @@ static void caught_up(struct call *call, int status, const void *body, size_t le
         memcpy(&answer, body, sizeof answer);
         valid = key_cursor_valid(&answer.cursor);
     }
-    if (!valid)
+    if (!valid) {
         owe(subscription, watched);
-    else if (!watched->owed && answer.cursor.prefix == KEY_PREFIX_END && answer.settled > watched->seen)
+        subscription->retry_at = clock_now() + ASK_AGAIN_MS * NANOSECONDS_PER_MS;
+    } else if (!watched->owed && answer.cursor.prefix == KEY_PREFIX_END && answer.settled > watched->seen) {
         watched->seen = answer.settled;
+    }
     if (!valid || watched->owed || answer.cursor.prefix == KEY_PREFIX_END)
         subscription->active = NOBODY;
     else
@@ -211,6 +216,8 @@ static void server_answered(struct call *call, int status, const void *body, siz
     (void)length;
     server->asked = false;
     server->told = status == BELAY_OK;
+    if (!server->told)
+        server->retry_at = clock_now() + ASK_AGAIN_MS * NANOSECONDS_PER_MS;
     node_attend(subscription->cache->node);
     release(subscription);
 }
@@ -249,7 +256,7 @@ static void tell_servers(belay_subscription *subscription)
         if (!view->members[peer].server || !view_alive(view, peer) || server->told)
             continue;
         all = false;
-        if (!server->asked)
+        if (!server->asked && (server->retry_at == 0 || clock_now() >= server->retry_at))
             tell_server(subscription, peer);
     }
     subscription->late = subscription->late || all;
@@ -266,7 +273,8 @@ static int progress(belay_node *node, bool *busy)
         tell_servers(s);
         if (s->asked || is_half_full(s))
             continue;
-        if (s->active == NOBODY && (s->owed_count == 0 || !begin_catch_up(s)))
+        if (s->active == NOBODY &&
+            (s->owed_count == 0 || (s->retry_at && clock_now() < s->retry_at) || !begin_catch_up(s)))
             continue;
         ask(s);
         ++done;
@@ -303,6 +311,9 @@ static bool from_primary(belay_subscription *subscription, struct watched *watch
         return true;
     if (watched->source != NOBODY && view < watched->view)
         return false;
+    /* What was missed since the former primary's death is not caught up with: versions say nothing any more. */
+    if (watched->owed || subscription->active == watched - subscription->partitions)
+        watched->seen = 0;
     if (watched->source != NOBODY || kind == WIRE_CHANGE_GAP)
         owe(subscription, watched);
     watched->source = peer;
@@ -443,6 +454,11 @@ void subscriptions_destroy(belay_node *node)
 {
     for (belay_subscription *s = node->caches->subscriptions, *next; s; s = next) {
         next = s->next;
+        for (int peer = 0; peer < node->view->nodes; ++peer)
+            if (s->servers[peer].asked) /* nobody will answer */
+                release(s);
+        if (s->asked)
+            release(s);
         release(s);
     }
     node->caches->subscriptions = NULL;

@@ -57,8 +57,11 @@ bool copy_evict_begin(copy *c, bool thorough)
 
 static bool can_be_removed(const copy *c, uint64_t entry_at, const struct entry_header *header)
 {
-    return header->kind == ENTRY_VALUE && !entry_is_own(c, entry_at) &&
-           index_slot_of(c, entry_hash(c, entry_at), entry_at) != NO_ADDRESS;
+    if (header->kind != ENTRY_VALUE || entry_is_own(c, entry_at))
+        return false;
+    uint64_t slot_at = index_slot_of(c, entry_hash(c, entry_at), entry_at);
+    bool changing = c->oldest && (pending_uses_entry(c, entry_at) || pending_uses_slot(c, slot_at));
+    return slot_at != NO_ADDRESS && !changing; /* else a newer value would be taken for it */
 }
 
 int copy_evict_next(copy *c, unsigned *looks, struct copy_key *key)
