@@ -91,21 +91,29 @@ static int add(struct transactions *transactions, struct participant *owner, con
     return BELAY_OK;
 }
 
+/* Of several whose shared locks are in the way, any may be named, so that a chase comes to each of them in time. */
+static bool is_named(struct transactions *transactions, unsigned count)
+{
+    transactions->dice = transactions->dice * 1664525 + 1013904223;
+    return (transactions->dice >> 16) % count == 0;
+}
+
 int locks_take(struct transactions *transactions, struct participant *owner, const struct lock_key *key,
                uint64_t *holder)
 {
     struct hold *own = NULL;
+    unsigned in_the_way = 0;
     struct hold *first = transactions->buckets ? *bucket_of(transactions, key->hash) : NULL;
     for (struct hold *hold = first; hold; hold = hold->next) {
         if (!is_key(hold, key->hash, key->data, key->length))
             continue;
-        if (hold->owner == owner) {
+        if (hold->owner == owner)
             own = hold;
-        } else if (hold->exclusive || key->exclusive) {
+        else if ((hold->exclusive || key->exclusive) && is_named(transactions, ++in_the_way))
             *holder = hold->owner->id;
-            return OPERATION_LOCKED;
-        }
     }
+    if (in_the_way > 0)
+        return OPERATION_LOCKED;
     if (!own)
         return add(transactions, owner, key);
     own->exclusive = own->exclusive || key->exclusive;

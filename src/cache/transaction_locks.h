@@ -45,6 +45,7 @@ struct transactions {
     struct hold **buckets; /* NULL until something is locked */
     unsigned holds;
     struct wish wishes[WISHES]; /* by hash */
+    uint32_t dice;              /* see locks_take() */
     unsigned records;           /* entries of transactions in the copy's index, which users do not see */
 };
 
@@ -68,7 +69,7 @@ struct lock_key {
     bool exclusive;
 };
 
-/* Lock a key for a participant, or raise its lock. @p holder: who prevents it. @return BELAY_OK, OPERATION_LOCKED, NO_MEMORY. */
+/* Lock a key for a participant, or raise its lock. @p holder: who prevents it, any of them. @return BELAY_OK, OPERATION_LOCKED, NO_MEMORY. */
 int locks_take(struct transactions *transactions, struct participant *owner, const struct lock_key *key,
                uint64_t *holder);
 

@@ -470,7 +470,8 @@ int participant_prepare(struct participant *participant, bool alone, uint64_t *h
 {
     struct partition *partition = participant->partition;
     struct record_reader reader;
-    if (!record_open(&reader, participant->record, participant->length) || !record_sound(&reader))
+    if (!record_open(&reader, participant->record, participant->length) || !record_sound(&reader) ||
+        reader.header.id != participant->id)
         return BELAY_ERR_PROTOCOL;
     if (partition_must_wait(partition))
         return FABRIC_AGAIN;

@@ -42,6 +42,7 @@ struct inquiry {
     bool
         recovered; /* its coordinator may have forgotten it: it was found in a copy that became the primary */
     bool asking;
+    uint32_t view;     /* in which the others are asked; in another one, anew */
     uint32_t next;     /* participant to be asked */
     uint64_t retry_at; /* not before; clock_now() */
 };

@@ -2,7 +2,6 @@
 #include "cache/transaction_record.h"
 
 #include "base/own_key.h"
-#include "belay.h"
 
 #include <stdlib.h>
 
@@ -71,7 +70,8 @@ bool record_sound(const struct record_reader *reader)
     const unsigned char *key, *value;
     record_rewind(&copy);
     while (record_next(&copy, &action, &key, &value))
-        ;
+        if (own_key(key, action.key_length))
+            return false;
     return copy.actions_left == 0 && copy.at == copy.length;
 }
 

@@ -14,6 +14,8 @@
 #ifndef BELAY_TRANSACTION_RECORD_H
 #define BELAY_TRANSACTION_RECORD_H
 
+#include "belay.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -57,6 +59,13 @@ struct record_action {
 };
 
 enum { RECORD_KEY_LENGTH = 24 };
+
+/* No transaction has a longer one: it may have read as many keys as there may be, each as long as it may be, of one partition. */
+enum {
+    RECORD_BYTES_MAX = sizeof(struct record_header) + BELAY_TX_BYTES_MAX +
+                       BELAY_TX_KEYS_MAX *
+                           (sizeof(struct record_place) + sizeof(struct record_action) + BELAY_KEY_MAX)
+};
 
 void record_key(unsigned char key[RECORD_KEY_LENGTH], uint64_t id, uint16_t lane);
 

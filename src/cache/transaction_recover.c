@@ -116,6 +116,7 @@ struct question {
     struct call call; /* first */
     struct partition *partition;
     uint64_t id;
+    uint32_t view; /* in which it was asked */
     bool of_coordinator;
 };
 
@@ -153,6 +154,8 @@ static void answered(struct call *call, int status, const void *body, size_t len
     spin_acquire(&partition->lock);
     struct participant *participant = participant_find(partition->transactions, question->id);
     if (participant && participant->state == PARTICIPANT_PREPARED) {
+        if (!question->of_coordinator && question->view != partition->node->view->number)
+            status = OPERATION_ELSEWHERE; /* others may have been told otherwise since */
         participant->inquiry.asking = false;
         participant->inquiry.retry_at = status == BELAY_OK ? 0 : clock_now() + RETRY_MS * NANOSECONDS_PER_MS;
         if (status == BELAY_OK && length == sizeof outcome) {
@@ -177,6 +180,7 @@ static void ask(struct participant *participant, int peer, bool of_coordinator, 
     *question = (struct question){.call = {.answered = answered},
                                   .partition = participant->partition,
                                   .id = participant->id,
+                                  .view = participant->partition->node->view->number,
                                   .of_coordinator = of_coordinator};
     participant->inquiry.asking = true;
     if (node_call_queued(participant->partition->node, peer, header, body, length, &question->call) ==
@@ -193,11 +197,18 @@ static void ask_coordinator(struct participant *participant)
     ask(participant, transaction_coordinator_of(participant->id), true, header, &question, sizeof question);
 }
 
-/* The next of the other participants; the last has been asked: nobody has committed. */
+/*
+ * The next of the other participants; the last has been asked: nobody has committed. All in one view: one that was open may have
+ * learned the outcome since from one that has died, and whose successor does not know it.
+ */
 static void ask_participant(struct participant *participant)
 {
     const struct partition *own = participant->partition;
     struct record_reader reader;
+    if (participant->inquiry.view != own->node->view->number) {
+        participant->inquiry.view = own->node->view->number;
+        participant->inquiry.next = 0;
+    }
     if (!record_open(&reader, participant->record, participant->length))
         return;
     while (participant->inquiry.next < reader.header.participants) {

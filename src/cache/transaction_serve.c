@@ -17,8 +17,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { RECORD_BYTES_MAX = 8 << 20 };
-
 /* One message in work. */
 struct message {
     struct parked parked; /* first */
@@ -156,6 +154,8 @@ static bool attempt_check(struct parked *parked)
     if (!may_begin(message, &done))
         return done;
     struct participant *participant = participant_get(partition, message->wire.id);
+    if (participant && participant->state != PARTICIPANT_OPEN)
+        return reply(message, BELAY_ERR_PROTOCOL, NULL, 0); /* what it has prepared points into its record */
     int result = OPERATION_ELSEWHERE; /* parts of it went to another primary */
     if (participant && take_part(participant, message) &&
         record_open(&reader, participant->record, participant->length))
