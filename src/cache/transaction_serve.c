@@ -156,7 +156,7 @@ static bool attempt_check(struct parked *parked)
     struct participant *participant = participant_get(partition, message->wire.id);
     if (participant && participant->state != PARTICIPANT_OPEN)
         return reply(message, BELAY_ERR_PROTOCOL, NULL, 0); /* what it has prepared points into its record */
-    int result = OPERATION_ELSEWHERE; /* parts of it went to another primary */
+    int result = OPERATION_ELSEWHERE;                       /* parts of it went to another primary */
     if (participant && take_part(participant, message) &&
         record_open(&reader, participant->record, participant->length))
         result = participant_check(partition, &reader);

@@ -391,15 +391,70 @@ static void check_limits(struct test *t)
     free(large);
 }
 
+/* Reads of long keys of one partition: its record is longer than what a transaction may write. */
+static void check_long_record(struct test *t)
+{
+    enum { KEYS = 2100 };
+    static unsigned char key[BELAY_KEY_MAX];
+    int64_t value = 1;
+    size_t length;
+    unsigned used = 0;
+    int partition = belay_partition_of(t->cache, &t->key, sizeof t->key);
+    belay_tx *tx = begin_for(t, 0);
+    CHECK_OK(belay_tx_put(tx, t->cache, &t->key, sizeof t->key, &value, sizeof value));
+    for (unsigned i = 0; used < KEYS; ++i) {
+        memcpy(key, &i, sizeof i);
+        if (belay_partition_of(t->cache, key, sizeof key) != partition)
+            continue;
+        ++used;
+        CHECK_RESULT(belay_tx_get(tx, t->cache, key, sizeof key, &value, sizeof value, &length),
+                     BELAY_ERR_NOT_FOUND);
+    }
+    CHECK(commit(t, tx), "a transaction that has read many long keys does not commit");
+}
+
 /* ---- Deadlocks ---- */
 
 struct dancer {
     struct test *t;
+    belay_tx *tx;
     pthread_barrier_t *barrier;
     unsigned place, count;
     int result;
     char error[512];
 };
+
+/* The elder of a circle: has read the first key, and waits for the second. */
+static void *wait_for_second(void *context)
+{
+    struct dancer *dancer = context;
+    unsigned key = dancer->t->key + 1;
+    int64_t value = 1;
+    dancer->result = belay_tx_put(dancer->tx, dancer->t->cache, &key, sizeof key, &value, sizeof value);
+    return NULL;
+}
+
+/* A circle over a key that somebody else, who waits for nobody, has read as well: before, or after. */
+static void check_deadlock_beside_reader(struct test *t, bool before)
+{
+    enum { LONG_MS = 5000 };
+    pthread_t thread;
+    t->key += 16;
+    t->concurrency = BELAY_PESSIMISTIC;
+    belay_tx *reader = begin_for(t, LONG_MS);
+    struct dancer elder = {.t = t, .tx = begin_for(t, LONG_MS)};
+    belay_tx *younger = begin_for(t, LONG_MS);
+    get(t, before ? reader : elder.tx, 0);
+    get(t, before ? elder.tx : reader, 0);
+    CHECK(put(t, younger, 1, 1), "a key that nobody has locked");
+    pthread_create(&thread, NULL, wait_for_second, &elder);
+    CHECK(!put(t, younger, 0, 1) && strstr(belay_last_error(), "deadlock over key"),
+          "a deadlock beside a reader: %s", belay_last_error());
+    CHECK(!commit(t, younger), "who gave up commits");
+    pthread_join(thread, NULL);
+    CHECK_OK(elder.result);
+    CHECK(commit(t, elder.tx) && commit(t, reader), "they do not go on");
+}
 
 /* Each locks its own key and then its neighbour's: a circle. */
 static void *dance(void *context)
@@ -464,8 +519,11 @@ int main(int argc, char **argv)
         check_plain_calls(&t);
         check_errors(&t);
         check_limits(&t);
+        check_long_record(&t);
         for (unsigned count = 2; count <= 4; ++count)
             check_deadlock(&t, count);
+        check_deadlock_beside_reader(&t, true);
+        check_deadlock_beside_reader(&t, false);
     }
     job_barrier();
     job_verify(t.node, t.cache, "promises");
