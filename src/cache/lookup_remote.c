@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "cache/staging.h"
 
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -133,6 +134,8 @@ static int take_header(struct lookup *lookup)
         known->view = view;
         atomic_store_explicit(&known->state, ARENA_VIEW_MADE, memory_order_release);
     }
+    while (atomic_load_explicit(&known->state, memory_order_acquire) == ARENA_VIEW_BEING_MADE)
+        sched_yield(); /* another thread is between the two lines above */
     atomic_store_explicit(&cache->blocks[lookup->peer].offset, block, memory_order_release);
     return fetch_descriptor(lookup);
 }

@@ -7,6 +7,7 @@
 #include "cache/async.h"
 #include "cache/operation.h"
 #include "cache/route.h"
+#include "cache/transaction.h"
 #include "cache/transaction_wire.h"
 
 #include <stdlib.h>
@@ -107,7 +108,7 @@ static void answered(struct call *call, int status, const void *body, size_t len
 {
     struct commit_part *part = (struct commit_part *)call;
     part->status = status;
-    if (status == OPERATION_LOCKED && length == sizeof part->locked)
+    if ((status == OPERATION_LOCKED || status == BELAY_ERR_CONFLICT) && length == sizeof part->locked)
         memcpy(&part->locked, body, length);
     atomic_store_explicit(&part->state, PART_ANSWERED, memory_order_release);
 }
@@ -272,11 +273,38 @@ static int first_failure(const struct commit *commit)
     return BELAY_OK;
 }
 
+const char *commit_key_text(const struct commit_part *part, char *text)
+{
+    struct record_reader reader;
+    struct record_action action;
+    const unsigned char *key, *value;
+    bool found = record_open(&reader, part->record, part->record_length);
+    for (uint32_t i = 0; i <= part->locked.action && found; ++i)
+        found = record_next(&reader, &action, &key, &value);
+    return found ? transaction_bytes_text(key, action.key_length, text) : "?";
+}
+
+/* A conflict that participants have found. */
+static void name_conflict(const struct commit *commit)
+{
+    char text[40];
+    for (uint32_t i = 0; i < commit->count; ++i) {
+        const struct commit_part *part = &commit->parts[i];
+        if (part->status != BELAY_ERR_CONFLICT)
+            continue;
+        log_quiet(BELAY_ERR_CONFLICT, "key %s of cache %s was changed since the transaction read it",
+                  commit_key_text(part, text), part->cache->settings.name);
+        return;
+    }
+}
+
 int commit_run(struct commit *commit, enum message_type message, uint64_t deadline)
 {
     begin_phase(commit, message);
     if (!await(commit, commit->count, deadline))
         give_up(commit);
+    if (message == MESSAGE_TX_PREPARE || message == MESSAGE_TX_CHECK)
+        name_conflict(commit);
     return first_failure(commit);
 }
 

@@ -25,7 +25,7 @@ struct commit_part {
     size_t record_length;
     atomic_int state; /* enum commit_part_state */
     int status;
-    struct wire_locked locked; /* with OPERATION_LOCKED */
+    struct wire_locked locked; /* with OPERATION_LOCKED and CONFLICT */
     uint64_t again_at;         /* not before; clock_now() */
     bool repeated;             /* a primary that is lost may have done it */
 };
@@ -54,6 +54,9 @@ struct commit_part *commit_part_find(const struct commit *commit, const belay_ca
 
 /* Put the records together. Errors: NO_MEMORY. */
 int commit_seal(struct commit *commit);
+
+/* The key that a participant has found in the way, for a message; @p text: room for 40 characters. */
+const char *commit_key_text(const struct commit_part *part, char *text);
 
 /* One phase: send @p message to all and wait for the answers, until the deadline (0: none). @return BELAY_OK, or the first failure. */
 int commit_run(struct commit *commit, enum message_type message, uint64_t deadline);

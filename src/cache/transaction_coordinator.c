@@ -45,6 +45,17 @@ uint64_t transaction_id_new(belay_node *node)
     return (uint64_t)(node->id + 1) << 32 | number;
 }
 
+void transaction_id_met(belay_node *node, uint64_t id)
+{
+    enum { STEP_MAX = 1 << 20 }; /* a number that is far ahead is come near in steps: they must not run out */
+    struct coordinator_state *state = node->caches->coordinator;
+    uint32_t number = (uint32_t)id;
+    spin_acquire(&state->lock);
+    if (number > state->next_number)
+        state->next_number += number - state->next_number < STEP_MAX ? number - state->next_number : STEP_MAX;
+    spin_release(&state->lock);
+}
+
 bool transaction_lane_take(belay_node *node, uint16_t *lane, uint32_t *sequence)
 {
     struct coordinator_state *state = node->caches->coordinator;

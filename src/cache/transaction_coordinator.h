@@ -38,8 +38,10 @@ int transaction_coordinator_settle(belay_node *node, uint64_t deadline);
 bool transaction_lane_take(belay_node *node, uint16_t *lane, uint32_t *sequence);
 void transaction_lane_give(belay_node *node, uint16_t lane);
 
-/* A new id. */
+/* A new id. Numbers of nodes that meet keep together, so that they tell which of two transactions began first. */
 uint64_t transaction_id_new(belay_node *node);
+/* Another node's transaction is met: those that begin here from now on are younger. */
+void transaction_id_met(belay_node *node, uint64_t id);
 
 static inline int transaction_coordinator_of(uint64_t id) /* node id */
 {

@@ -7,6 +7,7 @@
 #include "base/fault.h"
 #include "base/log.h"
 #include "cache/operation.h"
+#include "cache/route.h"
 #include "cache/transaction.h"
 #include "cache/transaction_commit.h"
 #include "cache/transaction_coordinator.h"
@@ -121,23 +122,15 @@ static int worst(const struct commit *commit, const struct commit_part **locked)
     return result;
 }
 
-static const char *locked_key_text(const struct commit_part *part, char *text)
-{
-    struct record_reader reader;
-    struct record_action action;
-    const unsigned char *key, *value;
-    bool found = record_open(&reader, part->record, part->record_length);
-    for (uint32_t i = 0; i <= part->locked.action && found; ++i)
-        found = record_next(&reader, &action, &key, &value);
-    return found ? transaction_bytes_text(key, action.key_length, text) : "?";
-}
-
 static int conflict(const struct commit_part *part)
 {
     char text[40];
     uint64_t holder = part->locked.holder;
+    if (holder == 0)
+        return log_quiet(BELAY_ERR_CONFLICT, "key %s of cache %s is about to be changed",
+                         commit_key_text(part, text), part->cache->settings.name);
     return log_quiet(BELAY_ERR_CONFLICT, "key %s of cache %s is locked by transaction %u of node %d",
-                     locked_key_text(part, text), part->cache->settings.name, (unsigned)holder,
+                     commit_key_text(part, text), part->cache->settings.name, (unsigned)holder,
                      transaction_coordinator_of(holder));
 }
 
@@ -147,7 +140,7 @@ static int timed_out(const struct belay_tx *tx, const struct commit_part *part)
     uint64_t holder = part->locked.holder;
     return log_quiet(BELAY_ERR_TIMEOUT,
                      "key %s of cache %s is locked by transaction %u of node %d for more than %u ms",
-                     locked_key_text(part, text), part->cache->settings.name, (unsigned)holder,
+                     commit_key_text(part, text), part->cache->settings.name, (unsigned)holder,
                      transaction_coordinator_of(holder), tx->timeout_ms);
 }
 
@@ -257,6 +250,8 @@ int transaction_commit(struct belay_tx *tx)
             result = check_outside(tx, commit);
         commit_free(commit);
     }
+    if (route_is_stale(result) && node_excluded(tx->node))
+        result = node_refuse(tx->node); /* nobody here knows what became of it */
     tx->status = result == BELAY_OK ? BELAY_TX_COMMITTED : BELAY_TX_ROLLED_BACK;
     if (result == BELAY_ERR_EXCLUDED)
         tx->status = BELAY_TX_UNKNOWN;

@@ -138,6 +138,8 @@ static int ask_once(struct belay_tx *tx, const struct tx_key *key, bool exclusiv
     result = node_call_wait(tx->node, primary, header, parts, 2, &call,
                             tx->deadline + GRACE_MS * NANOSECONDS_PER_MS, "lock");
     *holder = locked.holder;
+    if (locked.holder)
+        transaction_id_met(tx->node, locked.holder);
     return result;
 }
 

@@ -130,20 +130,24 @@ static int check_action(const struct partition *partition, uint64_t id, const st
     return action->version == 0 && unchanged ? BELAY_OK : BELAY_ERR_CONFLICT;
 }
 
-int participant_check(const struct partition *partition, const struct record_reader *record)
+int participant_check(const struct partition *partition, const struct record_reader *record, uint32_t *at)
 {
     struct record_reader reader = *record;
     struct record_action action;
     const unsigned char *data, *value;
-    int result = BELAY_OK;
     record_rewind(&reader);
-    while (result == BELAY_OK && record_next(&reader, &action, &data, &value)) {
+    for (uint32_t i = 0; record_next(&reader, &action, &data, &value); ++i) {
         struct lock_key key = {
             .hash = key_hash(data, action.key_length), .data = data, .length = action.key_length};
-        if (action.check != RECORD_UNCHECKED)
-            result = check_action(partition, reader.header.id, &action, &key);
+        int result = action.check != RECORD_UNCHECKED
+                         ? check_action(partition, reader.header.id, &action, &key)
+                         : BELAY_OK;
+        if (result != BELAY_OK) {
+            *at = i;
+            return result;
+        }
     }
-    return result;
+    return BELAY_OK;
 }
 
 /* ---- What the record says ---- */
@@ -426,7 +430,7 @@ static int lock_and_check(struct participant *participant, struct record_reader 
         return OPERATION_ELSEWHERE;
     int result = lock_all(participant, reader, holder, at);
     if (result == BELAY_OK)
-        result = participant_check(participant->partition, reader);
+        result = participant_check(participant->partition, reader, at);
     return result == BELAY_OK ? make_changes(participant, reader) : result;
 }
 

@@ -86,13 +86,14 @@ enum record_outcome { OUTCOME_NONE, OUTCOME_OPEN, OUTCOME_COMMITTED };
 enum record_outcome participant_outcome(const struct partition *partition, uint64_t id, uint16_t lane,
                                         uint32_t sequence);
 
-/* Was what it read not changed since? @return BELAY_OK, CONFLICT, OPERATION_LOCKED (about to be changed). */
-int participant_check(const struct partition *partition, const struct record_reader *record);
+/* Was what it read not changed since? @return BELAY_OK; CONFLICT or OPERATION_LOCKED (about to be changed), @p at: by which of the
+ * record's actions. */
+int participant_check(const struct partition *partition, const struct record_reader *record, uint32_t *at);
 
 /*
  * Lock, check, and push the record; @p alone: and commit, for there are no other participants.
  * @return FABRIC_AGAIN: try again after progress; BELAY_OK: it is under way, and `call` will be answered; or the result, and it is
- * dropped: CONFLICT, OPERATION_LOCKED (@p holder: who has locked the key of the action @p locked), NO_SPACE, ...
+ * dropped: CONFLICT (over the key of the action @p locked), OPERATION_LOCKED (@p holder: who has locked it), NO_SPACE, ...
  */
 int participant_prepare(struct participant *participant, bool alone, uint64_t *holder, uint32_t *locked);
 

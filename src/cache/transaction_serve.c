@@ -11,6 +11,7 @@
 #include "cache/expiry.h"
 #include "cache/partitions.h"
 #include "cache/removal.h"
+#include "cache/transaction_coordinator.h"
 #include "cache/transaction_participant.h"
 #include "cache/transaction_wire.h"
 
@@ -36,9 +37,10 @@ static bool reply(struct message *message, int status, const void *body, size_t 
     return true;
 }
 
-static bool reply_locked(struct message *message, const struct wire_locked *locked)
+/* With which key is in the way. */
+static bool reply_in_the_way(struct message *message, int status, const struct wire_locked *locked)
 {
-    return reply(message, OPERATION_LOCKED, locked, sizeof *locked);
+    return reply(message, status, locked, sizeof *locked);
 }
 
 /* Its sender is dead: what it wanted is left to recovery. */
@@ -97,7 +99,8 @@ static bool attempt_lock(struct parked *parked)
     int result = locks_ask(partition->transactions, participant, &key, &locked.holder);
     if (!participant->holds && !participant->record)
         participant_drop(partition->transactions, participant);
-    return result == OPERATION_LOCKED ? reply_locked(message, &locked) : reply(message, result, NULL, 0);
+    return result == OPERATION_LOCKED ? reply_in_the_way(message, result, &locked)
+                                      : reply(message, result, NULL, 0);
 }
 
 static bool attempt_release(struct parked *parked)
@@ -150,6 +153,7 @@ static bool attempt_check(struct parked *parked)
     struct message *message = (struct message *)parked;
     struct partition *partition = message->partition;
     struct record_reader reader;
+    struct wire_locked changed = {0};
     bool done;
     if (!may_begin(message, &done))
         return done;
@@ -159,10 +163,12 @@ static bool attempt_check(struct parked *parked)
     int result = OPERATION_ELSEWHERE;                       /* parts of it went to another primary */
     if (participant && take_part(participant, message) &&
         record_open(&reader, participant->record, participant->length))
-        result = participant_check(partition, &reader);
+        result = participant_check(partition, &reader, &changed.action);
     if (participant && !participant->holds)
         participant_drop(partition->transactions, participant);
-    return reply(message, result == OPERATION_LOCKED ? BELAY_ERR_CONFLICT : result, NULL, 0);
+    if (result == OPERATION_LOCKED || result == BELAY_ERR_CONFLICT)
+        return reply_in_the_way(message, BELAY_ERR_CONFLICT, &changed);
+    return reply(message, result, NULL, 0);
 }
 
 /* It was done before by a primary that is lost, or is being done: @return true: that is the answer. */
@@ -210,8 +216,8 @@ static bool attempt_prepare(struct parked *parked)
                                      &locked.action);
     if (result == FABRIC_AGAIN)
         return false;
-    if (result == OPERATION_LOCKED)
-        return reply_locked(message, &locked);
+    if (result == OPERATION_LOCKED || result == BELAY_ERR_CONFLICT)
+        return reply_in_the_way(message, result, &locked);
     if (result != BELAY_OK)
         return reply(message, result, NULL, 0);
     free(message);
@@ -324,6 +330,8 @@ static int handle(belay_node *node, int peer, const struct message_header *heade
                        0);
         return BELAY_OK;
     }
+    if (transaction_coordinator_of(wire.id) != node->id)
+        transaction_id_met(node, wire.id);
     *message = (struct message){.parked = {.attempt = attempt_of(header->type)},
                                 .partition = partition,
                                 .peer = peer,

@@ -15,7 +15,7 @@ enum wire_transaction_flags {
 };
 
 /* All messages to a participant; LOCK: then the key; PART, PREPARE, CHECK: then bytes of the record from `offset` on. Answers, if
- * called: the status; with OPERATION_LOCKED struct wire_locked; to OUTCOME the uint32_t enum record_outcome. */
+ * called: the status; with OPERATION_LOCKED and CONFLICT struct wire_locked; to OUTCOME the uint32_t enum record_outcome. */
 struct wire_transaction {
     uint64_t id;
     uint32_t partition;
@@ -26,8 +26,8 @@ struct wire_transaction {
 };
 
 struct wire_locked {
-    uint64_t holder; /* the transaction that has the lock */
-    uint32_t action; /* PREPARE: of the record, whose key it is */
+    uint64_t holder; /* the transaction that has the lock; 0: none is named */
+    uint32_t action; /* PREPARE, CHECK: of the record, whose key it is */
     uint32_t reserved;
 };
 

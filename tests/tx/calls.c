@@ -145,6 +145,25 @@ static void check_timeouts(struct test *t)
     commit(holder);
 }
 
+/* ---- What conflicts name ---- */
+
+/* Changed between the read and the commit, which is noticed at the primary. */
+static void check_conflicts(struct test *t)
+{
+    belay_tx *tx = begin(t, BELAY_OPTIMISTIC, 0);
+    int64_t value = 1;
+    size_t length;
+    CHECK_OK(belay_put(t->cache, "contended", 9, &value, sizeof value, NULL));
+    CHECK_OK(belay_tx_get(tx, t->cache, "contended", 9, &value, sizeof value, &length));
+    for (unsigned key = t->key; key < t->key + KEYS; ++key)
+        put(tx, t->cache, key, 1);
+    CHECK_OK(belay_tx_put(tx, t->cache, "contended", 9, &value, sizeof value));
+    CHECK_OK(belay_put(t->cache, "contended", 9, &value, sizeof value, NULL));
+    CHECK_RESULT(belay_tx_commit(tx), BELAY_ERR_CONFLICT);
+    CHECK(strstr(belay_last_error(), "\"contended\" of cache calls was changed"), "%s", belay_last_error());
+    CHECK_OK(belay_tx_close(tx));
+}
+
 /* ---- The strictest mode ---- */
 
 /* After a commit that waits for all, none is left to be told to anybody. */
@@ -233,9 +252,9 @@ static void check_clear_keeps_outcomes(struct test *t)
 
 int main(int argc, char **argv)
 {
-    static void (*const checks[])(struct test * t) = {check_get_all,     check_two_threads,
-                                                      check_timeouts,    check_strictest,
-                                                      check_clear_waits, check_clear_keeps_outcomes};
+    static void (*const checks[])(struct test * t) = {
+        check_get_all,     check_two_threads,         check_timeouts, check_conflicts, check_strictest,
+        check_clear_waits, check_clear_keeps_outcomes};
     struct job job;
     struct test t = {.job = &job};
     job_begin(&argc, &argv, "calls", 1, &job);
