@@ -370,7 +370,7 @@ typedef enum belay_action {
 
 /** One application of a function to one key. What the pointers point to is valid during the call. */
 typedef struct belay_invocation {
-    belay_bytes key, argument;
+    belay_bytes key, argument; /**< not aligned */
     void *
         value; /**< a copy of the value, aligned for any type, to be changed in place; room for BELAY_INVOKE_VALUE_MAX bytes */
     size_t value_length; /**< of the value; BELAY_NO_VALUE: there is none. With SET: of the new one */
