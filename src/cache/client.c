@@ -7,6 +7,7 @@
 #include "cache/expiry.h"
 #include "cache/large.h"
 #include "cache/route.h"
+#include "cache/transaction.h"
 #include "cache/wire.h"
 
 #include <stdlib.h>
@@ -367,10 +368,13 @@ bool client_completed(struct belay_request *request)
 static bool give_up(struct belay_request *request)
 {
     if (request->state == REQUEST_AGAIN && request->operation.status == OPERATION_LOCKED) {
-        uint64_t owner = request->operation.answer.version;
+        const struct operation *operation = &request->operation;
+        uint64_t owner = operation->answer.version;
+        char text[40];
+        transaction_bytes_text(operation->key, operation->key_length, text);
         complete_update(
-            request, log_quiet(BELAY_ERR_TIMEOUT, "cache %s: the key is locked by transaction %u of node %d",
-                               request->cache->settings.name, (unsigned)owner, (int)(owner >> 32) - 1));
+            request, log_quiet(BELAY_ERR_TIMEOUT, "key %s of cache %s is locked by transaction %u of node %d",
+                               text, request->cache->settings.name, (unsigned)owner, (int)(owner >> 32) - 1));
         return true;
     }
     if (request->state == REQUEST_AGAIN) {
