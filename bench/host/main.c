@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 /* The figures of a list of cases, in its order. */
 struct results {
@@ -47,12 +48,29 @@ static void prepare(struct bench *bench, const struct measured *measured, unsign
 /* A case must end on a busy machine too. */
 enum { BUDGET_NS = 200 * 1000 * 1000, BATCHES_MAX = 512 };
 
+static double nanoseconds(const struct timeval *time)
+{
+    return (double)time->tv_sec * 1e9 + (double)time->tv_usec * 1e3;
+}
+
+/* Add what the processor time was since @p before. */
+static void add_processor_time(struct figure *figure, const struct rusage *before, double operations)
+{
+    struct rusage now;
+    getrusage(RUSAGE_SELF, &now);
+    figure->user_ns += nanoseconds(&now.ru_utime) - nanoseconds(&before->ru_utime);
+    figure->system_ns += nanoseconds(&now.ru_stime) - nanoseconds(&before->ru_stime);
+    figure->timed += operations;
+}
+
 /* The median over batches: one that was interrupted does not count. */
 static void run_batches(struct bench *bench, const struct measured *measured, struct figure *figure)
 {
     double times[BATCHES_MAX];
     double scale = measured->scale > 0 ? measured->scale : 1;
     unsigned done = 0;
+    struct rusage before;
+    getrusage(RUSAGE_SELF, &before);
     for (uint64_t end = clock_ns() + BUDGET_NS;
          done < measured->batches && (done == 0 || clock_ns() < end);) {
         prepare(bench, measured, measured->batch);
@@ -64,6 +82,7 @@ static void run_batches(struct bench *bench, const struct measured *measured, st
         if (measured->conclude)
             measured->conclude(bench);
     }
+    add_processor_time(figure, &before, (double)done * measured->batch * scale);
     figure_add(figure, median(times, done));
 }
 

@@ -41,6 +41,14 @@ static void print_samples(const struct figure *figure)
            sorted[figure->count - 1]);
 }
 
+/* Of the measuring process per operation: what it did itself, and what the kernel did for it (on Soft-RoCE: the device). */
+static void print_processor_time(const struct figure *figure)
+{
+    if (figure->timed > 0)
+        printf(", \"user_ns\": %.4g, \"system_ns\": %.4g", figure->user_ns / figure->timed,
+               figure->system_ns / figure->timed);
+}
+
 static void print_latency(const struct latency *l)
 {
     printf(", \"p50\": %llu, \"p99\": %llu, \"p99.9\": %llu, \"max\": %llu, \"operations\": %llu",
@@ -68,6 +76,7 @@ void figure_print(const char *suite, const struct figure *figure, const struct f
         printf(", \"limit_name\": \"%s\", \"limit\": %.6g, \"ratio\": %.4g", limit->name, bare, value / bare);
     }
     print_samples(figure);
+    print_processor_time(figure);
     if (figure->latency && figure->latency->count > 0)
         print_latency(figure->latency);
     printf("}\n");

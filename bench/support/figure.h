@@ -18,6 +18,9 @@ struct figure {
     const char *name, *unit;
     unsigned count;
     double samples[FIGURE_SAMPLES];
+    double user_ns,
+        system_ns; /* processor time of the measuring process, all its threads; of `timed` operations */
+    double timed;
     struct latency *latency; /* of single operations, in ns; NULL: they were not timed */
 };
 
