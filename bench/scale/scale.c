@@ -66,15 +66,17 @@ static double rings(void)
     return mappings / 2;
 }
 
-/* Queue pairs of this process, as the kernel lists them. */
+/* Queue pairs of this process, as the kernel lists them: by the thread that made them. */
 static double queue_pairs(void)
 {
     double count = 0;
-    char own[32], line[512];
-    snprintf(own, sizeof own, "pid %ld ", (long)getpid());
+    char line[512], path[64];
     FILE *list = popen("rdma resource show qp 2>/dev/null", "r");
-    while (list && fgets(line, sizeof line, list))
-        count += strstr(line, own) != NULL;
+    while (list && fgets(line, sizeof line, list)) {
+        const char *maker = strstr(line, " pid ");
+        snprintf(path, sizeof path, "/proc/self/task/%ld", maker ? strtol(maker + 5, NULL, 10) : 0);
+        count += maker && access(path, F_OK) == 0;
+    }
     if (list)
         pclose(list);
     return count;
