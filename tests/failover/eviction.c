@@ -39,16 +39,15 @@ struct scene {
     uint64_t written[EVICTING];
 };
 
-static void key_of(const struct scene *s, unsigned rank, uint64_t number, struct key *key)
+static void key_of(unsigned rank, uint64_t number, struct key *key)
 {
-    (void)s;
     key_make((uint64_t)rank * 10000000 + number, key);
 }
 
 static int put(struct scene *s, unsigned c, uint64_t number, size_t length)
 {
     struct key key;
-    key_of(s, (unsigned)s->job.rank, number, &key);
+    key_of((unsigned)s->job.rank, number, &key);
     value_make(number, (struct value_origin){.sequence = number + 1}, s->buffer, length);
     return belay_put(s->caches[c], key.bytes, key.length, s->buffer, length, NULL);
 }
@@ -59,7 +58,7 @@ static bool is_there(struct scene *s, unsigned c, unsigned rank, uint64_t number
     struct key key;
     struct value_origin origin;
     size_t length = 0;
-    key_of(s, rank, number, &key);
+    key_of(rank, number, &key);
     int result = belay_get(s->caches[c], key.bytes, key.length, s->buffer, LENGTH_LONGEST, &length);
     if (result == BELAY_ERR_NOT_FOUND)
         return false;
@@ -85,7 +84,7 @@ static void write_transaction(struct scene *s)
     for (int i = 0; i < 2; ++i) {
         struct key key;
         uint64_t number = s->written[TRANSACTIONAL]++;
-        key_of(s, (unsigned)s->job.rank, number, &key);
+        key_of((unsigned)s->job.rank, number, &key);
         value_make(number, (struct value_origin){.sequence = number + 1}, s->buffer, 500);
         CHECK_OK(belay_tx_put(tx, s->caches[TRANSACTIONAL], key.bytes, key.length, s->buffer, 500));
     }
@@ -180,7 +179,7 @@ static void test_no_space(struct scene *s)
     if (s->job.rank == 0)
         for (uint64_t n = KEPT_KEYS; n < i - 1; ++n) {
             struct key key;
-            key_of(s, 0, n, &key);
+            key_of(0, n, &key);
             CHECK_OK(belay_remove(s->caches[KEPT], key.bytes, key.length, NULL));
         }
     job_barrier();
