@@ -127,13 +127,27 @@ static belay_cache_stats changes_of(const struct attached_cache *cache, uint32_t
     return stats;
 }
 
+/* p50 and p99 of what all nodes have timed since the cache was opened. */
+static void print_latencies(struct top_screen *screen, const belay_latencies *latencies)
+{
+    static const double percents[] = {50, 99};
+    char text[QUANTITY_TEXT];
+    for (size_t i = 0; i < 2; ++i)
+        top_print(screen, " %9s",
+                  latencies->count == 0
+                      ? "-"
+                      : quantity_duration(belay_latency_percentile(latencies, percents[i]), text));
+}
+
+#define LATENCIES_HEAD "   get p50       p99 write p50       p99"
+
 /* ---- The report ---- */
 
 static void print_caches(struct top_screen *screen, const struct attached_job *job,
                          const struct attached_job *before, double seconds)
 {
     char entries[QUANTITY_TEXT], megabytes[QUANTITY_TEXT];
-    top_print(screen, "%-20s %13s %10s" RATES_HEAD "  copies", "cache", "entries", "live MB");
+    top_print(screen, "%-20s %13s %10s" RATES_HEAD LATENCIES_HEAD "  copies", "cache", "entries", "live MB");
     top_end_line(screen);
     for (uint32_t i = 0; i < job->head->caches; ++i) {
         const struct attached_cache *cache = &job->caches[i];
@@ -147,6 +161,8 @@ static void print_caches(struct top_screen *screen, const struct attached_job *j
                   quantity_count(sum->stats.entries, entries),
                   quantity_megabytes(sum->stats.bytes_live, megabytes));
         print_rates(screen, &changes, seconds);
+        print_latencies(screen, &sum->latencies[BELAY_TIMED_GETS - 1]);
+        print_latencies(screen, &sum->latencies[BELAY_TIMED_WRITES - 1]);
         if (sum->restoring + sum->missing + sum->promoting + cache->cache->lost == 0)
             top_print(screen, "  whole");
         else
